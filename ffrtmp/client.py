@@ -1,0 +1,303 @@
+"""The typed HTTP client of the master: what agents and the command line speak through.
+
+ClientError
+├── MasterUnreachable   no answer: refused, timed out, cut; the request may or may not have arrived
+├── MasterUnavailable   502, 503, 504, 507: it answered that it cannot now
+└── MasterRefused       any other 4xx or 5xx, with the master's own code, message and field
+"""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from opentelemetry import propagate
+from pydantic import BaseModel, ValidationError
+
+from ffrtmp.schemas import (
+    AttemptList,
+    ClaimAnswer,
+    ClaimRequest,
+    CommitAnswer,
+    CommitRequest,
+    ErrorAnswer,
+    EventList,
+    Heartbeat,
+    HeartbeatAnswer,
+    JobAnswer,
+    JobList,
+    LogAnswer,
+    LogChunk,
+    NodeAnswer,
+    NodeList,
+    NodeRegistration,
+    QueueList,
+    RegistrationAnswer,
+    ReleaseRequest,
+    ResultRequest,
+)
+
+A = TypeVar("A", bound=BaseModel)
+DEFAULT_TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+CANNOT_NOW = (502, 503, 504, 507)
+
+
+class ClientError(Exception):
+    """The master did not do what was asked."""
+
+
+class MasterUnreachable(ClientError):  # noqa: N818
+    """No answer came; the request may or may not have arrived."""
+
+
+@dataclass
+class MasterRefused(ClientError):  # noqa: N818
+    """The master answered with an error."""
+
+    status: int
+    code: str
+    message: str
+    field: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+
+class MasterUnavailable(MasterRefused):
+    """The master answered that it cannot now; ask again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Where the master is and how to speak to it; ``key`` is an API key or a node token."""
+
+    url: str
+    key: str | None = None
+    ca: str | None = None
+    cert: str | None = None
+    cert_key: str | None = None
+
+
+class MasterClient:
+    """One connection pool to one master; safe to share between threads."""
+
+    def __init__(self, to: Connection, *, timeout: httpx.Timeout = DEFAULT_TIMEOUT) -> None:
+        headers = {"Authorization": f"Bearer {to.key}"} if to.key else {}
+        self._http = httpx.Client(
+            base_url=to.url,
+            headers=headers,
+            timeout=timeout,
+            verify=_tls_context(to),
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._http.close()
+
+    # jobs
+
+    def submit(self, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> JobAnswer:
+        """POST /jobs."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return self._ask(JobAnswer, "POST", "/jobs", json=body, headers=headers)
+
+    def submit_batch(
+        self, bodies: list[Mapping[str, Any]], *, idempotency_key: str | None = None
+    ) -> JobList:
+        """POST /jobs/batch: all or none."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return self._ask(JobList, "POST", "/jobs/batch", json={"jobs": bodies}, headers=headers)
+
+    def job(self, job: str) -> JobAnswer:
+        """GET /jobs/{id}; ``job`` is a UUID or a sequence number."""
+        return self._ask(JobAnswer, "GET", f"/jobs/{_segment(job)}")
+
+    def jobs(self, **filters: str | int | None) -> JobList:
+        """GET /jobs: one page. Filters: status queue priority node scenario since limit cursor."""
+        chosen = {name: value for name, value in filters.items() if value is not None}
+        return self._ask(JobList, "GET", "/jobs", params=chosen)
+
+    def cancel(self, job: str) -> JobAnswer:
+        """POST /jobs/{id}/cancel."""
+        return self._ask(JobAnswer, "POST", f"/jobs/{_segment(job)}/cancel")
+
+    def retry(self, job: str) -> JobAnswer:
+        """POST /jobs/{id}/retry: a failed or canceled job, with a fresh budget."""
+        return self._ask(JobAnswer, "POST", f"/jobs/{_segment(job)}/retry")
+
+    def reprioritize(self, job: str, *, queue: str | None, priority: str | None) -> JobAnswer:
+        """PATCH /jobs/{id}."""
+        body = {"queue": queue, "priority": priority}
+        chosen = {name: value for name, value in body.items() if value is not None}
+        return self._ask(JobAnswer, "PATCH", f"/jobs/{_segment(job)}", json=chosen)
+
+    def logs(self, job: str, *, attempt: int | None = None) -> LogAnswer:
+        """GET /jobs/{id}/logs of one attempt, the last one by default."""
+        params = {"attempt": attempt} if attempt is not None else {}
+        return self._ask(LogAnswer, "GET", f"/jobs/{_segment(job)}/logs", params=params)
+
+    def follow_logs(self, job: str) -> Iterator[str]:
+        """GET /jobs/{id}/logs?follow=1: pieces of log text until the job ends."""
+        request = self._http.stream(
+            "GET",
+            f"/jobs/{_segment(job)}/logs",
+            params={"follow": 1},
+            timeout=httpx.Timeout(30.0, connect=5.0),
+        )
+        try:
+            with request as response:
+                if response.status_code >= httpx.codes.BAD_REQUEST:
+                    response.read()
+                    raise _refusal(response)
+                yield from _sse_data(response.iter_lines())
+        except httpx.HTTPError as error:
+            raise MasterUnreachable(f"{self._http.base_url}: {_said(error)}") from error
+
+    def attempts(self, job: str) -> AttemptList:
+        """GET /jobs/{id}/attempts."""
+        return self._ask(AttemptList, "GET", f"/jobs/{_segment(job)}/attempts")
+
+    def events(self, job: str) -> EventList:
+        """GET /jobs/{id}/events."""
+        return self._ask(EventList, "GET", f"/jobs/{_segment(job)}/events")
+
+    def queues(self) -> QueueList:
+        """GET /queues."""
+        return self._ask(QueueList, "GET", "/queues")
+
+    # nodes, for people
+
+    def nodes(self) -> NodeList:
+        """GET /nodes."""
+        return self._ask(NodeList, "GET", "/nodes")
+
+    def node(self, node: str) -> NodeAnswer:
+        """GET /nodes/{id}; ``node`` is an id, a name or an address."""
+        return self._ask(NodeAnswer, "GET", f"/nodes/{_segment(node)}")
+
+    def drain(self, node: str, *, reason: str | None = None) -> NodeAnswer:
+        """POST /nodes/{id}/drain."""
+        body = {"reason": reason} if reason else {}
+        return self._ask(NodeAnswer, "POST", f"/nodes/{_segment(node)}/drain", json=body)
+
+    def undrain(self, node: str) -> NodeAnswer:
+        """POST /nodes/{id}/undrain."""
+        return self._ask(NodeAnswer, "POST", f"/nodes/{_segment(node)}/undrain")
+
+    def remove_node(self, node: str) -> None:
+        """DELETE /nodes/{id}."""
+        self._send("DELETE", f"/nodes/{_segment(node)}")
+
+    def health(self) -> None:
+        """GET /health; raises unless the master is alive."""
+        self._send("GET", "/health")
+
+    # nodes, for agents
+
+    def register(self, body: NodeRegistration) -> RegistrationAnswer:
+        """POST /nodes/register; needs an API key, not a node token."""
+        return self._ask(RegistrationAnswer, "POST", "/nodes/register", json=_dump(body))
+
+    def heartbeat(self, node_id: str, body: Heartbeat) -> HeartbeatAnswer:
+        """POST /nodes/{id}/heartbeat."""
+        return self._ask(HeartbeatAnswer, "POST", f"/nodes/{node_id}/heartbeat", json=_dump(body))
+
+    def claim(self, body: ClaimRequest) -> ClaimAnswer | None:
+        """POST /claims; None where there is nothing for this node."""
+        response = self._send("POST", "/claims", json=_dump(body))
+        if response.status_code == httpx.codes.NO_CONTENT:
+            return None
+        return _parsed(ClaimAnswer, response)
+
+    def commit(self, job_id: str, attempt: int, body: CommitRequest) -> CommitAnswer:
+        """POST /attempts/{job}/{n}/commit; MasterRefused 409 means: not yours, publish nothing."""
+        path = f"/attempts/{job_id}/{attempt}/commit"
+        return self._ask(CommitAnswer, "POST", path, json=_dump(body))
+
+    def release(self, job_id: str, attempt: int, body: ReleaseRequest) -> None:
+        """POST /attempts/{job}/{n}/release."""
+        self._send("POST", f"/attempts/{job_id}/{attempt}/release", json=_dump(body))
+
+    def append_log(self, job_id: str, attempt: int, body: LogChunk) -> None:
+        """POST /attempts/{job}/{n}/logs."""
+        self._send("POST", f"/attempts/{job_id}/{attempt}/logs", json=_dump(body))
+
+    def report(self, body: ResultRequest) -> JobAnswer:
+        """POST /results."""
+        return self._ask(JobAnswer, "POST", "/results", json=_dump(body))
+
+    def _ask(self, answer: type[A], method: str, path: str, **request: Any) -> A:
+        return _parsed(answer, self._send(method, path, **request))
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        headers = request.pop("headers", {})
+        propagate.inject(headers)
+        try:
+            response = self._http.request(method, path, headers=headers, **request)
+        except httpx.HTTPError as error:
+            raise MasterUnreachable(f"{self._http.base_url}: {_said(error)}") from error
+        if response.status_code >= httpx.codes.BAD_REQUEST:
+            raise _refusal(response)
+        return response
+
+
+def _dump(body: BaseModel) -> Any:
+    return body.model_dump(mode="json", exclude_none=True)
+
+
+def _parsed(answer: type[A], response: httpx.Response) -> A:
+    try:
+        return answer.model_validate_json(response.content)
+    except ValidationError as error:
+        raise MasterUnreachable(f"{response.url} is not an ffrtmp master: {error}") from error
+
+
+def _refusal(response: httpx.Response) -> MasterRefused:
+    kind = MasterUnavailable if response.status_code in CANNOT_NOW else MasterRefused
+    try:
+        error = ErrorAnswer.model_validate_json(response.content).error
+    except ValidationError:
+        return kind(response.status_code, "http", f"HTTP {response.status_code}")
+    return kind(response.status_code, error.code, error.message, error.field)
+
+
+def _segment(text: str) -> str:
+    return httpx.URL(path=f"/{text.replace('/', '%2F')}").raw_path.decode().lstrip("/") or "-"
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _sse_data(lines: Iterator[str]) -> Iterator[str]:
+    """The data of each server-sent event, its lines joined as the HTML standard says."""
+    data: list[str] = []
+    for line in lines:
+        if line.startswith("data:"):
+            data.append(line[5:].removeprefix(" "))
+        elif not line and data:
+            yield "\n".join(data)
+            data.clear()
+
+
+def _tls_context(to: Connection) -> ssl.SSLContext | bool:
+    if not to.url.startswith("https:"):
+        return True
+    context = ssl.create_default_context(cafile=to.ca)
+    if to.cert:
+        context.load_cert_chain(to.cert, to.cert_key)
+    return context

@@ -1,0 +1,235 @@
+"""Settings: flags over environment over YAML file over defaults; an unknown key is an error.
+
+A process that starts another hands the settled settings on in one environment variable, so no
+key ever stands in an argument list.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from ffrtmp.domain.ranking import Queue
+
+SETTINGS_VARIABLE = "FFRTMP_SETTINGS"
+MASTER_ENVIRONMENT = {"api_key": "MASTER_API_KEY", "db": "MASTER_DB", "broker": "MASTER_BROKER"}
+WORKER_ENVIRONMENT = {"api_key": "FFMPEG_RTMP_API_KEY", "master_url": "MASTER_URL"}
+
+S = TypeVar("S", bound="Settings")
+
+
+class ConfigError(Exception):
+    """A setting is unknown, has a wrong type, or its file cannot be read; the text says which."""
+
+
+def parse_duration(value: object) -> object:
+    """Seconds from ``5s``, ``2m``, ``1h``, ``500ms`` or a number."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", value.strip())
+    if match is None:
+        raise ValueError(f"{value!r} is not a duration such as 5s, 2m or 1h")
+    return float(match[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[match[2] or "s"]
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseModel):
+    """A section of the settings; frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    def to_environment(self) -> dict[str, str]:
+        """What a child process needs to have the same settings."""
+        return {SETTINGS_VARIABLE: self.model_dump_json()}
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """The settings the parent process handed on, or the defaults."""
+        return cls.model_validate_json(environment.get(SETTINGS_VARIABLE, "{}"))
+
+
+class Tracing(Settings):
+    """OpenTelemetry over OTLP/HTTP."""
+
+    enabled: bool = False
+    endpoint: str = "localhost:4318"
+
+
+class MasterTls(Settings):
+    """TLS of the API."""
+
+    enabled: bool = False
+    cert: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+    mtls: bool = False
+
+
+class ClientTls(Settings):
+    """TLS towards the master."""
+
+    cert: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+
+
+class MasterSettings(Settings):
+    """The ``master:`` section."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    db: str | None = Field(default=None, alias="db_path")
+    """SQLite file or SQLAlchemy URL; none means ``ffrtmp.db`` in ``data_dir``."""
+    data_dir: Path = Path("ffrtmp-data")
+    broker: str | None = None
+    """Redis URL; none starts the embedded broker."""
+    broker_port: Port = 0
+    api_key: str | None = None
+    insecure: bool = False
+    """Listen beyond loopback without a key."""
+    max_retries: Annotated[int, Field(ge=0, le=100)] = 3
+    retry_base: Duration = 5.0
+    retry_cap: Duration = 300.0
+    node_timeout: Duration = 120.0
+    scheduler_interval: Duration = 5.0
+    stall_timeout: Duration = 300.0
+    """Without progress for this long an attempt has stalled."""
+    live_stall_timeout: Duration = 30.0
+    hint_window: Annotated[int, Field(ge=1)] = 10_000
+    retention: Duration = 30 * 86_400.0
+    """How long finished jobs, their logs and events are kept."""
+    health_port: Port | None = None
+    """A second, plain, loopback port that answers /health only."""
+    metrics_port: Port | None = 9464
+    flower_port: Port | None = None
+    flower_password: str | None = None
+    tracing: Tracing = Tracing()
+    tls: MasterTls = MasterTls()
+    only: Literal["api", "control", "beat"] | None = None
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    @property
+    def max_advance_seconds(self) -> float:
+        """Farm time a single pass may add: two intervals, at most 10 s."""
+        return min(10.0, 2 * self.scheduler_interval)
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL of the store."""
+        if self.db and "://" in self.db:
+            return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", self.db)
+        path = Path(self.db) if self.db else self.data_dir / "ffrtmp.db"
+        return f"sqlite:///{path.absolute()}"
+
+
+class WorkerSettings(Settings):
+    """The ``worker:`` section."""
+
+    master_url: str = "http://localhost:8080"
+    api_key: str | None = None
+    broker: str | None = None
+    """Redis URL; none takes the one the master names at registration."""
+    address: str | None = None
+    """What the node is known by; none is the host name."""
+    name: str | None = None
+    slots: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Attempts at once; none follows the number of cores."""
+    queues: list[Queue] = list(Queue)
+    state_dir: Path | None = None
+    """Identity and spool; none is a folder of the user's state home."""
+    work_dir: Path | None = None
+    """Where outputs without a path of their own go; none is ``output`` in the state folder."""
+    media_roots: list[Path] = []
+    """Inputs must lie under one of these; none given allows every readable file."""
+    heartbeat_interval: Duration = 30.0
+    busy_heartbeat_interval: Duration = 5.0
+    poll_interval: Duration = 10.0
+    """Wait between claims while the broker is away."""
+    drain_timeout: Duration = 10.0
+    """How long SIGTERM lets running attempts finish."""
+    metrics_port: Port | None = 9465
+    ffmpeg: Path | None = None
+    tracing: Tracing = Tracing()
+    tls: ClientTls = ClientTls()
+
+
+def load(
+    kind: type[S],
+    *,
+    section: str,
+    file: Path | None,
+    environment: Mapping[str, str],
+    variables: Mapping[str, str],
+    flags: Mapping[str, Any],
+) -> S:
+    """Settle one section. ``variables`` maps setting to environment variable; a flag or setting
+    named ``tls.cert`` stands for a nested key; a flag of None was not given."""
+    settled: dict[str, Any] = _section_of(file, section, kind) if file else {}
+    for name, variable in variables.items():
+        if environment.get(variable):
+            _put(settled, name, environment[variable])
+    for name, value in flags.items():
+        if value is not None:
+            _put(settled, name, value)
+    try:
+        return kind.model_validate(settled)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, file, section)) from error
+
+
+def _put(settled: dict[str, Any], name: str, value: Any) -> None:
+    *path, last = name.split(".")
+    for part in path:
+        settled = settled.setdefault(part, {})
+    settled[last] = value
+
+
+def _section_of(file: Path, section: str, kind: type[Settings]) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{file}: {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{file}: is not a mapping with master: and worker: sections")
+    unknown = sorted(str(key) for key in document if key not in ("master", "worker"))
+    if unknown:
+        raise ConfigError(f"{file}: unknown key {unknown[0]!r}; there are master: and worker:")
+    found = document.get(section) or {}
+    if not isinstance(found, dict):
+        raise ConfigError(f"{file}: {section}: is not a mapping")
+    return _by_field_name(found, kind)
+
+
+def _by_field_name(found: dict[str, Any], kind: type[Settings]) -> dict[str, Any]:
+    aliases = {field.alias: name for name, field in kind.model_fields.items() if field.alias}
+    return {aliases.get(key, key): value for key, value in found.items()}
+
+
+def _explain(error: ValidationError, file: Path | None, section: str) -> str:
+    first = error.errors()[0]
+    where = ".".join([section, *(str(part) for part in first["loc"])])
+    place = f"{file}: " if file else ""
+    if first["type"] == "extra_forbidden":
+        return f"{place}unknown key {where!r}"
+    return f"{place}{where}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def python_module(module: str) -> list[str]:
+    """The argument list that runs a module of this installation."""
+    return [sys.executable, "-m", module]
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """This process's environment, with the settings in place of the keys they came from."""
+    dropped = {"MASTER_API_KEY", "FFMPEG_RTMP_API_KEY"}
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    return kept | settings.to_environment()

@@ -1,0 +1,1 @@
+"""What a farm is and how it decides: pure values and pure functions, standard library only."""

@@ -1,0 +1,119 @@
+"""An attempt: one run of a job on one node, under a lease."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from ffrtmp.domain.retry import FailureClass
+
+
+class AttemptState(StrEnum):
+    """Live states hold the job's one lease.
+
+    running     the node works; left by commit, result, release, or by the master ending it.
+    committing  its file is accepted; left by result, or by lease loss.
+    ended       history.
+    """
+
+    RUNNING = "running"
+    COMMITTING = "committing"
+    ENDED = "ended"
+
+
+LIVE_STATES = (AttemptState.RUNNING, AttemptState.COMMITTING)
+
+
+class Outcome(StrEnum):
+    """How an attempt ended; only ``failed`` and ``node_lost`` spend the job's retry budget."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    NODE_LOST = "node_lost"
+    RELEASED = "released"
+    CANCELED = "canceled"
+
+
+class Order(StrEnum):
+    """What a node is told about an attempt it lists in a heartbeat."""
+
+    GO_ON = "go_on"
+    CANCEL = "cancel"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One row of the attempts table.
+
+    ``lease`` is the token whose holder may commit and report; ``lease_expires_farm`` and
+    ``moved_farm`` (when progress last changed) are readings of farm time. ``claimed_after`` is
+    the number of heartbeats the node had built when it asked; ``omissions`` counts later ones
+    that did not list the attempt.
+    """
+
+    job_id: str
+    number: int
+    node_id: str
+    node_name: str
+    epoch: int
+    claim_id: str
+    lease: str
+    lease_expires_farm: float
+    claimed_after: int
+    omissions: int
+    state: AttemptState
+    started_at: datetime
+    moved_farm: float
+    stall_after_seconds: float
+    progress: float = 0.0
+    progress_mark: str = ""
+    fps: float | None = None
+    speed: float | None = None
+    phase: str | None = None
+    ended_at: datetime | None = None
+    outcome: Outcome | None = None
+    failure_class: FailureClass | None = None
+    error: str | None = None
+    exit_code: int | None = None
+    argv: tuple[str, ...] = ()
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """True while it holds the job's lease."""
+        return self.state in LIVE_STATES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptProgress:
+    """What a heartbeat says of one attempt. ``mark`` changes whenever anything moved."""
+
+    job_id: str
+    number: int
+    progress: float
+    mark: str
+    phase: str
+    fps: float | None = None
+    speed: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A result as the node sends it: the end of one attempt, in its own words."""
+
+    job_id: str
+    node_id: str
+    number: int
+    lease: str
+    outcome: Outcome
+    failure_class: FailureClass | None = None
+    error: str | None = None
+    exit_code: int | None = None
+    argv: tuple[str, ...] = ()
+    sha256: str | None = None
+    size_bytes: int | None = None
+    logs: str = ""
+    metrics: Mapping[str, Any] | None = None

@@ -1,0 +1,120 @@
+"""The one error tree.
+
+FarmError
+├── InvalidRequest          the request itself is wrong; names the field
+│   └── IdempotencyMismatch one Idempotency-Key, two different bodies
+├── Unauthenticated         no key, or a wrong one
+├── Forbidden               a right key for somebody else's thing
+├── NotFound                no such job, node or attempt
+├── Conflict                right request, wrong moment
+│   ├── StaleLease          whoever asks no longer holds the attempt
+│   ├── HashConflict        the same lease reports another file than it committed
+│   ├── NotCommitted        a completed result without a commit before it
+│   ├── JobStateConflict    the job's state does not allow it
+│   ├── AddressTaken        another identity has this address
+│   ├── StaleEpoch          an earlier process of this node speaks
+│   ├── NodeNotAccepting    the node is offline or draining
+│   └── NodeHasWork         the node still runs attempts
+└── Unavailable             database or broker does not answer; ask again
+"""
+
+
+class FarmError(Exception):
+    """Something the farm refuses or cannot do; ``code`` is stable, ``field`` names what to mend."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class InvalidRequest(FarmError):  # noqa: N818
+    """The request itself is wrong."""
+
+    code = "invalid"
+
+
+class IdempotencyMismatch(InvalidRequest):
+    """The Idempotency-Key was used before with another body."""
+
+    code = "idempotency_mismatch"
+
+
+class Unauthenticated(FarmError):  # noqa: N818
+    """No credential, or a wrong one."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(FarmError):  # noqa: N818
+    """The credential is right but does not speak for this thing."""
+
+    code = "forbidden"
+
+
+class NotFound(FarmError):  # noqa: N818
+    """There is no such job, node or attempt."""
+
+    code = "not_found"
+
+
+class Conflict(FarmError):  # noqa: N818
+    """The request is right but the state does not allow it now."""
+
+    code = "conflict"
+
+
+class StaleLease(Conflict):
+    """Whoever asks no longer holds the attempt."""
+
+    code = "stale_lease"
+
+
+class HashConflict(Conflict):
+    """The same lease reports another file than it committed."""
+
+    code = "hash_conflict"
+
+
+class NotCommitted(Conflict):
+    """A completed result needs a commit before it."""
+
+    code = "not_committed"
+
+
+class JobStateConflict(Conflict):
+    """The job's state does not allow it."""
+
+    code = "job_state"
+
+
+class AddressTaken(Conflict):
+    """Another identity is registered at this address."""
+
+    code = "address_taken"
+
+
+class StaleEpoch(Conflict):
+    """A newer process of this node has registered since."""
+
+    code = "stale_epoch"
+
+
+class NodeNotAccepting(Conflict):
+    """The node is offline or draining and gets no work."""
+
+    code = "node_not_accepting"
+
+
+class NodeHasWork(Conflict):
+    """The node still runs attempts."""
+
+    code = "node_busy"
+
+
+class Unavailable(FarmError):  # noqa: N818
+    """Database or broker does not answer now; the same request may be sent again."""
+
+    code = "unavailable"

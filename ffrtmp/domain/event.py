@@ -1,0 +1,41 @@
+"""Every state change, as a row written in the same transaction as the change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class EventKind(StrEnum):
+    """What happened: the words of the history that timeline, checkers and streams read."""
+
+    JOB_SUBMITTED = "job.submitted"
+    JOB_CLAIMED = "job.claimed"
+    JOB_COMMITTING = "job.committing"
+    JOB_COMPLETED = "job.completed"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELED = "job.canceled"
+    JOB_RETRY_SCHEDULED = "job.retry_scheduled"
+    JOB_RELEASED = "job.released"
+    JOB_RETRIED = "job.retried"
+    JOB_REPRIORITIZED = "job.reprioritized"
+    NODE_REGISTERED = "node.registered"
+    NODE_OFFLINE = "node.offline"
+    NODE_ONLINE = "node.online"
+    NODE_DRAINING = "node.draining"
+    NODE_UNDRAINED = "node.undrained"
+    NODE_REMOVED = "node.removed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One fact; ``id`` increases, None until the store gives it one."""
+
+    kind: EventKind
+    at: datetime
+    job_id: str | None = None
+    node_id: str | None = None
+    attempt: int | None = None
+    data: Mapping[str, Any]
+    id: int | None = None

@@ -1,0 +1,83 @@
+"""A node: a host, known by one identity, spoken for by one agent process at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from ffrtmp.domain.ranking import Queue
+
+
+class NodeStatus(StrEnum):
+    """What the farm may expect of a node.
+
+    available  heard lately, has a free slot.
+    busy       heard lately, every slot taken.
+    draining   finishes what it runs, gets nothing new; left by undrain.
+    offline    silent for longer than the node timeout; left by its next heartbeat.
+    """
+
+    AVAILABLE = "available"
+    BUSY = "busy"
+    DRAINING = "draining"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """What an agent says of itself when its process starts.
+
+    ``holding`` names the (job id, attempt number) pairs whose work survived the last process:
+    finished, waiting in the spool to be committed or reported.
+    """
+
+    node_id: str
+    token_hash: str
+    address: str
+    name: str
+    type: str
+    slots: int
+    queues: tuple[Queue, ...]
+    capabilities: tuple[str, ...]
+    hardware: Mapping[str, Any]
+    version: str
+    holding: frozenset[tuple[str, int]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One row of the nodes table; ``heard_farm`` is the farm time of its last heartbeat."""
+
+    id: str
+    name: str
+    address: str
+    type: str
+    token_hash: str
+    epoch: int
+    slots: int
+    queues: tuple[Queue, ...]
+    capabilities: tuple[str, ...]
+    hardware: Mapping[str, Any]
+    version: str
+    is_draining: bool
+    is_offline: bool
+    heard_farm: float
+    heartbeat_seq: int
+    last_heartbeat_at: datetime
+    registered_at: datetime
+    load: Mapping[str, Any]
+    drain_reason: str | None = None
+
+    def status(self, *, slots_busy: int) -> NodeStatus:
+        """The one word that says most."""
+        if self.is_offline:
+            return NodeStatus.OFFLINE
+        if self.is_draining:
+            return NodeStatus.DRAINING
+        return NodeStatus.BUSY if slots_busy >= self.slots else NodeStatus.AVAILABLE
+
+    @property
+    def accepts_work(self) -> bool:
+        """True where a claim may be answered with a job."""
+        return not (self.is_offline or self.is_draining)
