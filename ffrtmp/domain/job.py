@@ -89,6 +89,8 @@ class Job:
     max_retries: int
     created_at: datetime
     progress: float = 0.0
+    fps: float | None = None
+    speed: float | None = None
     retry_at: datetime | None = None
     avoid_node_id: str | None = None
     avoid_until: datetime | None = None

@@ -1,0 +1,1 @@
+"""The truth: SQL lives here and nowhere else; one query, one named method."""

@@ -1,0 +1,28 @@
+"""The farm's tunable promises, in one value."""
+
+from dataclasses import dataclass, field
+
+from ffrtmp.domain.ranking import Queue
+from ffrtmp.domain.retry import RetryPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarmPolicy:
+    """What services follow; units are farm seconds where silence is meant, wall seconds else."""
+
+    node_timeout_seconds: float = 120.0
+    max_advance_seconds: float = 10.0
+    max_retries: int = 3
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    stall_seconds: float = 300.0
+    live_stall_seconds: float = 30.0
+    hint_window: int = 10_000
+    retention_seconds: float = 30 * 86_400.0
+    avoid_seconds: float = 30.0
+    """How long a retry leaves the chance to nodes it has not failed on."""
+    omissions_until_lost: int = 2
+    """Heartbeats that may leave a lease out before it counts as lost."""
+
+    def stall_after(self, queue: Queue) -> float:
+        """Seconds without progress that a queue allows."""
+        return self.live_stall_seconds if queue is Queue.LIVE else self.stall_seconds

@@ -1,0 +1,244 @@
+"""What people do with jobs: submit, cancel, retry, move, look."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.exc import IntegrityError
+
+from ffrtmp.domain.attempt import Attempt, Outcome
+from ffrtmp.domain.errors import IdempotencyMismatch, JobStateConflict, NotFound
+from ffrtmp.domain.event import Event, EventKind
+from ffrtmp.domain.hint import Hint, queue_name
+from ffrtmp.domain.job import Job, JobRequest, JobStatus
+from ffrtmp.domain.ranking import Priority, Queue
+from ffrtmp.services.context import Context
+from ffrtmp.services.endings import Ending, end_attempt
+from ffrtmp.store.engine import Transaction
+from ffrtmp.store.jobs import JobFilter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idempotency:
+    """A client's promise that two requests are one: the key, its owner, and the body's hash."""
+
+    owner: str
+    key: str
+    body_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobLog:
+    """The kept log of one attempt; ``attempt`` is None where nothing ran yet."""
+
+    job: Job
+    attempt: int | None
+    text: str
+    error: str | None
+
+
+class JobService:
+    """Verbs on jobs; a ``reference`` is an id or a sequence number, parsed by the caller."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def submit(
+        self,
+        requests: Sequence[JobRequest],
+        *,
+        trace_parent: str | None = None,
+        idempotency: Idempotency | None = None,
+    ) -> Sequence[Job]:
+        """Store all jobs with their first events, or none; then ring, once each.
+
+        The same idempotency again returns the first jobs; IdempotencyMismatch for another body.
+        """
+        jobs, are_new = self._stored_once(requests, trace_parent, idempotency)
+        if are_new:
+            for job in jobs:
+                self._ring(job)
+        return jobs
+
+    def get(self, reference: str | int) -> Job:
+        """The job; NotFound if there is none."""
+        with self._context.store.read() as tx:
+            return _found(tx, reference)
+
+    def list(self, chosen: JobFilter, *, limit: int) -> Sequence[Job]:
+        """Jobs newest first."""
+        with self._context.store.read() as tx:
+            return tx.jobs.list(chosen, limit=limit)
+
+    def attempts(self, reference: str | int) -> Sequence[Attempt]:
+        """A job's attempts, first to last."""
+        with self._context.store.read() as tx:
+            return tx.attempts.of_job(_found(tx, reference).id)
+
+    def events(self, reference: str | int) -> Sequence[Event]:
+        """A job's history, oldest first."""
+        with self._context.store.read() as tx:
+            return tx.events.of_job(_found(tx, reference).id)
+
+    def log(self, reference: str | int, *, attempt: int | None = None) -> JobLog:
+        """The log of one attempt, the last by default; NotFound for one that was not."""
+        with self._context.store.read() as tx:
+            job = _found(tx, reference)
+            number = job.attempt if attempt is None else attempt
+            run = tx.attempts.get(job.id, number)
+            if run is None and attempt is not None:
+                raise NotFound(f"job {job.sequence_number} has no attempt {attempt}")
+            text = tx.attempts.log(job.id, number) or ""
+        error = run.error if run else job.error
+        return JobLog(job=job, attempt=number or None, text=text, error=error)
+
+    def cancel(self, reference: str | int) -> Job:
+        """End a pending or running job; canceling twice is once.
+
+        JobStateConflict once it commits (its file may be published already) or has ended.
+        """
+        with self._context.store.write() as tx:
+            job = _locked(tx, reference)
+            if job.status is JobStatus.CANCELED:
+                return job
+            if job.status not in (JobStatus.PENDING, JobStatus.RUNNING):
+                raise JobStateConflict(f"a job that is {job.status} cannot be canceled")
+            node_id = job.node_id if job.status is JobStatus.RUNNING else None
+            self._cancel(tx, job)
+        if node_id is not None:
+            self._context.bell.nudge(node_id)
+        return self.get(job.id)
+
+    def retry(self, reference: str | int) -> Job:
+        """A failed or canceled job again, with a fresh budget and its history kept.
+
+        Retrying twice is once: a job that is pending stays so. JobStateConflict otherwise.
+        """
+        with self._context.store.write() as tx:
+            job = _locked(tx, reference)
+            if job.status is JobStatus.PENDING:
+                return job
+            if job.status not in (JobStatus.FAILED, JobStatus.CANCELED):
+                raise JobStateConflict(f"a job that is {job.status} cannot be retried")
+            tx.jobs.move(
+                job,
+                JobStatus.PENDING,
+                failures=0,
+                retry_at=None,
+                completed_at=None,
+                started_at=None,
+                node_id=None,
+                node_name=None,
+                error=None,
+                failure_reason=None,
+            )
+            tx.events.append(self._event(EventKind.JOB_RETRIED, job, was=job.status))
+        self._ring(job)
+        return self.get(job.id)
+
+    def reprioritize(
+        self, reference: str | int, *, queue: Queue | None, priority: Priority | None
+    ) -> Job:
+        """Another place for a pending job; JobStateConflict for any other."""
+        with self._context.store.write() as tx:
+            job = _locked(tx, reference)
+            to_queue, to_priority = queue or job.queue, priority or job.priority
+            if not tx.jobs.replace_rank(job, to_queue, to_priority):
+                raise JobStateConflict(f"a job that is {job.status} has no place to change")
+            moved = self._event(EventKind.JOB_REPRIORITIZED, job, queue=to_queue, to=to_priority)
+            tx.events.append(moved)
+        job = self.get(job.id)
+        self._ring(job)
+        return job
+
+    def _stored_once(
+        self,
+        requests: Sequence[JobRequest],
+        trace_parent: str | None,
+        idempotency: Idempotency | None,
+    ) -> tuple[Sequence[Job], bool]:
+        try:
+            return self._stored(requests, trace_parent, idempotency)
+        except IntegrityError:
+            if idempotency is None:
+                raise
+            # Two requests under one key at once: the loser finds the winner's jobs.
+            return self._stored(requests, trace_parent, idempotency)
+
+    def _stored(
+        self,
+        requests: Sequence[JobRequest],
+        trace_parent: str | None,
+        idempotency: Idempotency | None,
+    ) -> tuple[Sequence[Job], bool]:
+        with self._context.store.write() as tx:
+            earlier = _earlier(tx, idempotency) if idempotency else None
+            if earlier is not None:
+                return earlier, False
+            jobs = [self._insert(tx, request, trace_parent) for request in requests]
+            if idempotency:
+                tx.submissions.remember(
+                    owner=idempotency.owner,
+                    key=idempotency.key,
+                    body_sha256=idempotency.body_sha256,
+                    job_ids=[job.id for job in jobs],
+                    now=self._context.now(),
+                )
+            return jobs, True
+
+    def _insert(self, tx: Transaction, request: JobRequest, trace_parent: str | None) -> Job:
+        default = self._context.policy.max_retries
+        job = tx.jobs.insert(
+            request,
+            job_id=self._context.new_id(),
+            max_retries=default if request.max_retries is None else request.max_retries,
+            trace_parent=trace_parent,
+            now=self._context.now(),
+        )
+        tx.events.append(self._event(EventKind.JOB_SUBMITTED, job, rank=job.rank))
+        return job
+
+    def _cancel(self, tx: Transaction, job: Job) -> None:
+        now = self._context.now()
+        hold: float | None = job.hold_until_farm
+        if job.status is JobStatus.RUNNING:
+            attempt = tx.attempts.get(job.id, job.attempt)
+            if attempt is not None:
+                ending = Ending(outcome=Outcome.CANCELED, error="canceled")
+                end_attempt(self._context, tx, job, attempt, ending)
+                hold = attempt.lease_expires_farm if job.is_stream else None
+        tx.jobs.move(job, JobStatus.CANCELED, completed_at=now, hold_until_farm=hold, retry_at=None)
+        tx.events.append(self._event(EventKind.JOB_CANCELED, job, was=job.status))
+
+    def _ring(self, job: Job) -> None:
+        name = queue_name(job.queue, job.hardware)
+        self._context.bell.ring(Hint(job_id=job.id, rank=job.rank, queue_name=name))
+
+    def _event(self, kind: EventKind, job: Job, **data: object) -> Event:
+        return Event(kind=kind, at=self._context.now(), job_id=job.id, data=data)
+
+
+def _found(tx: Transaction, reference: str | int) -> Job:
+    job = tx.jobs.numbered(reference) if isinstance(reference, int) else tx.jobs.get(reference)
+    if job is None:
+        raise NotFound(f"there is no job {reference}")
+    return job
+
+
+def _locked(tx: Transaction, reference: str | int) -> Job:
+    job = tx.jobs.lock(_found(tx, reference).id)
+    if job is None:
+        raise NotFound(f"there is no job {reference}")
+    return job
+
+
+def _earlier(tx: Transaction, idempotency: Idempotency) -> Sequence[Job] | None:
+    found = tx.submissions.find(owner=idempotency.owner, key=idempotency.key)
+    if found is None:
+        return None
+    body_sha256, job_ids = found
+    if body_sha256 != idempotency.body_sha256:
+        raise IdempotencyMismatch(
+            "this Idempotency-Key was used with another body; take a new key",
+            field="Idempotency-Key",
+        )
+    return [_found(tx, job_id) for job_id in job_ids]

@@ -1,0 +1,232 @@
+"""What nodes and people do with nodes: register, beat, drain, remove, look."""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from ffrtmp.domain.attempt import Attempt, AttemptProgress, Order, Outcome
+from ffrtmp.domain.errors import AddressTaken, Forbidden, NodeHasWork, NotFound, StaleEpoch
+from ffrtmp.domain.event import Event, EventKind
+from ffrtmp.domain.node import Node, Registration
+from ffrtmp.domain.retry import FailureClass
+from ffrtmp.services.context import Context
+from ffrtmp.services.endings import Ending, end_attempt
+from ffrtmp.store.engine import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """A node with the leases it holds."""
+
+    node: Node
+    held: Sequence[Attempt]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """The node after registration; ``refused`` of what it said it holds is not its own any more."""
+
+    view: NodeView
+    is_new: bool
+    refused: Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """A heartbeat: ``seq`` counts those this process built, this one included."""
+
+    node_id: str
+    epoch: int
+    seq: int
+    attempts: Sequence[AttemptProgress]
+    claims_in_flight: frozenset[str]
+    load: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeatAnswer:
+    """The order for each listed attempt, in the order listed, and whether to take nothing new."""
+
+    orders: Sequence[tuple[AttemptProgress, Order]]
+    drain: bool
+
+
+class NodeService:
+    """Verbs on nodes; a ``reference`` is an id, an address or a name."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def register(self, said: Registration) -> Registered:
+        """Make or renew a node; what an older epoch holds and does not name is lost.
+
+        AddressTaken for another identity at the address, Forbidden for a wrong token.
+        """
+        try:
+            return self._register(said)
+        except IntegrityError:
+            # Two registrations at once: the loser now sees the winner.
+            return self._register(said)
+
+    def heartbeat(self, beat: Beat) -> BeatAnswer:
+        """Renew the listed leases, note progress, and say what becomes of each attempt."""
+        with self._context.store.write() as tx:
+            node = _locked(tx, beat.node_id)
+            if node.epoch != beat.epoch:
+                raise StaleEpoch(f"node {node.name} has registered again since")
+            is_newest = beat.seq > node.heartbeat_seq
+            if is_newest:
+                self._hear(tx, node, beat)
+            orders = [(said, self._order(tx, node, said)) for said in beat.attempts]
+            if is_newest:
+                self._note_omissions(tx, node, beat)
+            return BeatAnswer(orders=orders, drain=node.is_draining)
+
+    def drain(self, reference: str, *, reason: str | None) -> NodeView:
+        """Nothing new for this node; what runs finishes."""
+        view = self._set_draining(reference, is_draining=True, reason=reason)
+        self._context.bell.nudge(view.node.id)
+        return view
+
+    def undrain(self, reference: str) -> NodeView:
+        """The node takes work again."""
+        view = self._set_draining(reference, is_draining=False, reason=None)
+        self._context.bell.nudge(view.node.id)
+        return view
+
+    def remove(self, reference: str) -> None:
+        """Forget a node; NodeHasWork while it holds a lease."""
+        with self._context.store.write() as tx:
+            node = _locked(tx, _found(tx, reference).id)
+            held = tx.attempts.count_live(node.id)
+            if held:
+                raise NodeHasWork(f"node {node.name} runs {held} attempts; drain it first")
+            tx.nodes.delete(node.id)
+            tx.events.append(self._event(EventKind.NODE_REMOVED, node))
+
+    def get(self, reference: str) -> NodeView:
+        """The node and its leases; NotFound."""
+        with self._context.store.read() as tx:
+            node = _found(tx, reference)
+            return NodeView(node=node, held=tx.attempts.live_on(node.id))
+
+    def list(self) -> Sequence[NodeView]:
+        """Every node by name."""
+        with self._context.store.read() as tx:
+            held = tx.attempts.live_by_node()
+            return [NodeView(node=node, held=held.get(node.id, ())) for node in tx.nodes.every()]
+
+    def with_token(self, token_hash: str) -> Node | None:
+        """The node a token speaks for."""
+        with self._context.store.read() as tx:
+            return tx.nodes.with_token(token_hash)
+
+    def _register(self, said: Registration) -> Registered:
+        with self._context.store.write() as tx:
+            neighbour = tx.nodes.at_address(said.address)
+            if neighbour is not None and neighbour.id != said.node_id:
+                raise AddressTaken(
+                    f"Node with address {said.address} is already registered", field="address"
+                )
+            known = tx.nodes.lock(said.node_id)
+            now, farm_seconds = self._context.now(), self._context.farm_seconds(tx)
+            if known is None:
+                tx.nodes.insert(said, farm_seconds=farm_seconds, now=now)
+            else:
+                if not hmac.compare_digest(known.token_hash, said.token_hash):
+                    raise Forbidden("this node_id is registered with another node_token")
+                tx.nodes.register_again(said, farm_seconds=farm_seconds, now=now)
+                self._lose_unnamed(tx, said)
+            node = _found(tx, said.node_id)
+            tx.events.append(self._event(EventKind.NODE_REGISTERED, node, epoch=node.epoch))
+            held = tx.attempts.live_on(node.id)
+        own = {(attempt.job_id, attempt.number) for attempt in held}
+        return Registered(
+            view=NodeView(node=node, held=held),
+            is_new=known is None,
+            refused=sorted(said.holding - own),
+        )
+
+    def _lose_unnamed(self, tx: Transaction, said: Registration) -> None:
+        for attempt in tx.attempts.live_on(said.node_id):
+            if (attempt.job_id, attempt.number) not in said.holding:
+                self._lose(tx, attempt, "the agent restarted without it")
+
+    def _hear(self, tx: Transaction, node: Node, beat: Beat) -> None:
+        now = self._context.now()
+        farm_seconds = self._context.farm_seconds(tx)
+        tx.nodes.hear(node.id, seq=beat.seq, load=beat.load, farm_seconds=farm_seconds, now=now)
+        if node.is_offline:
+            tx.events.append(self._event(EventKind.NODE_ONLINE, node))
+
+    def _order(self, tx: Transaction, node: Node, said: AttemptProgress) -> Order:
+        farm_seconds = self._context.farm_seconds(tx)
+        is_live = tx.attempts.note_progress(
+            said,
+            node_id=node.id,
+            expires_farm=farm_seconds + self._context.policy.node_timeout_seconds,
+            moved_farm=farm_seconds,
+        )
+        if is_live:
+            return Order.GO_ON
+        attempt = tx.attempts.get(said.job_id, said.number)
+        if attempt is None or attempt.node_id != node.id:
+            return Order.GONE
+        if attempt.outcome is Outcome.CANCELED:
+            return Order.CANCEL
+        # Its own report was accepted and the answer got lost: nothing to undo.
+        return Order.GO_ON if attempt.outcome is Outcome.COMPLETED else Order.GONE
+
+    def _note_omissions(self, tx: Transaction, node: Node, beat: Beat) -> None:
+        listed = {(said.job_id, said.number) for said in beat.attempts}
+        for attempt in tx.attempts.live_on(node.id):
+            if (attempt.job_id, attempt.number) in listed:
+                continue
+            if attempt.claim_id in beat.claims_in_flight or beat.seq <= attempt.claimed_after:
+                continue
+            # Job before attempt, as every other writer locks them.
+            tx.jobs.lock(attempt.job_id)
+            if tx.attempts.omit(attempt) >= self._context.policy.omissions_until_lost:
+                self._lose(tx, attempt, "the node no longer lists it")
+
+    def _lose(self, tx: Transaction, attempt: Attempt, error: str) -> None:
+        job = tx.jobs.lock(attempt.job_id)
+        if job is not None:
+            ending = Ending(
+                outcome=Outcome.NODE_LOST,
+                failure=FailureClass.NODE_LOST,
+                error=f"node {attempt.node_name}: {error}",
+                confirmed=True,
+            )
+            end_attempt(self._context, tx, job, attempt, ending)
+
+    def _set_draining(self, reference: str, *, is_draining: bool, reason: str | None) -> NodeView:
+        with self._context.store.write() as tx:
+            node = _locked(tx, _found(tx, reference).id)
+            if node.is_draining != is_draining:
+                kind = EventKind.NODE_DRAINING if is_draining else EventKind.NODE_UNDRAINED
+                tx.events.append(self._event(kind, node, reason=reason))
+            tx.nodes.set_draining(node.id, is_draining=is_draining, reason=reason)
+        return self.get(node.id)
+
+    def _event(self, kind: EventKind, node: Node, **data: object) -> Event:
+        return Event(
+            kind=kind, at=self._context.now(), node_id=node.id, data={"name": node.name} | data
+        )
+
+
+def _found(tx: Transaction, reference: str) -> Node:
+    node = tx.nodes.get(reference) or tx.nodes.at_address(reference) or tx.nodes.named(reference)
+    if node is None:
+        raise NotFound(f"there is no node {reference}")
+    return node
+
+
+def _locked(tx: Transaction, node_id: str) -> Node:
+    node = tx.nodes.lock(node_id)
+    if node is None:
+        raise NotFound(f"there is no node {node_id}")
+    return node

@@ -1,0 +1,204 @@
+"""Attempts in the store: leases, progress, history and logs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from ffrtmp.domain.attempt import Attempt, AttemptProgress, AttemptState, Outcome
+from ffrtmp.domain.retry import FailureClass
+from ffrtmp.store.tables import IS_ENDED, attempt_logs, attempts
+
+_LIVE = attempts.c.state != IS_ENDED
+
+
+class Attempts:
+    """Opens, renews, ends and shows attempts."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._db = connection
+
+    def insert(self, attempt: Attempt) -> None:
+        """Open a lease; IntegrityError where the job has a live one."""
+        self._db.execute(sa.insert(attempts).values(asdict(attempt) | {"argv": []}))
+
+    def get(self, job_id: str, number: int) -> Attempt | None:
+        """One attempt of a job."""
+        return self._one(_of(job_id, number))
+
+    def of_claim(self, node_id: str, claim_id: str) -> Attempt | None:
+        """The attempt that a claim was given."""
+        return self._one((attempts.c.node_id == node_id) & (attempts.c.claim_id == claim_id))
+
+    def of_job(self, job_id: str) -> Sequence[Attempt]:
+        """A job's attempts, first to last."""
+        query = sa.select(attempts).where(attempts.c.job_id == job_id)
+        return self._all(query.order_by(attempts.c.number))
+
+    def live_on(self, node_id: str) -> Sequence[Attempt]:
+        """The leases a node holds."""
+        return self._all(sa.select(attempts).where(attempts.c.node_id == node_id, _LIVE))
+
+    def count_live(self, node_id: str) -> int:
+        """How many leases a node holds."""
+        query = sa.select(sa.func.count()).select_from(attempts)
+        return self._db.execute(query.where(attempts.c.node_id == node_id, _LIVE)).scalar_one()
+
+    def live_by_node(self) -> Mapping[str, Sequence[Attempt]]:
+        """Every lease of the farm, by node id."""
+        held: dict[str, list[Attempt]] = {}
+        for attempt in self._all(sa.select(attempts).where(_LIVE)):
+            held.setdefault(attempt.node_id, []).append(attempt)
+        return held
+
+    def expired(self, farm_seconds: float, *, limit: int) -> Sequence[Attempt]:
+        """Live attempts whose lease ran out at a reading of farm time."""
+        query = sa.select(attempts).where(_LIVE, attempts.c.lease_expires_farm <= farm_seconds)
+        return self._all(query.order_by(attempts.c.lease_expires_farm).limit(limit))
+
+    def stalled(self, farm_seconds: float, *, limit: int) -> Sequence[Attempt]:
+        """Running attempts whose progress has not moved for as long as their queue allows."""
+        query = sa.select(attempts).where(
+            _LIVE,
+            attempts.c.state == AttemptState.RUNNING,
+            attempts.c.moved_farm + attempts.c.stall_after_seconds <= farm_seconds,
+        )
+        return self._all(query.limit(limit))
+
+    def renew(self, attempt: Attempt, *, expires_farm: float) -> None:
+        """Listed in a heartbeat: the lease lasts on, and nothing was omitted."""
+        self._db.execute(
+            sa.update(attempts)
+            .where(_of(attempt.job_id, attempt.number), _LIVE)
+            .values(lease_expires_farm=expires_farm, omissions=0)
+        )
+
+    def note_progress(
+        self, said: AttemptProgress, *, node_id: str, expires_farm: float, moved_farm: float
+    ) -> bool:
+        """Renew a listed attempt's lease and keep its progress; False if it is not live there.
+
+        ``moved_farm`` is kept only where the mark differs: progress counts, never age.
+        """
+        unmoved = attempts.c.progress_mark == said.mark
+        changed = self._db.execute(
+            sa.update(attempts)
+            .where(_of(said.job_id, said.number), attempts.c.node_id == node_id, _LIVE)
+            .values(
+                lease_expires_farm=expires_farm,
+                omissions=0,
+                moved_farm=sa.case((unmoved, attempts.c.moved_farm), else_=moved_farm),
+                progress=said.progress,
+                progress_mark=said.mark,
+                phase=said.phase,
+                fps=said.fps,
+                speed=said.speed,
+            )
+        )
+        return changed.rowcount == 1
+
+    def omit(self, attempt: Attempt) -> int:
+        """A heartbeat built after the claim does not list it; how many have now."""
+        self._db.execute(
+            sa.update(attempts)
+            .where(_of(attempt.job_id, attempt.number))
+            .values(omissions=attempts.c.omissions + 1)
+        )
+        return attempt.omissions + 1
+
+    def commit(
+        self, attempt: Attempt, *, size_bytes: int | None, sha256: str | None, expires_farm: float
+    ) -> bool:
+        """Accept the file of a running attempt; False if it runs no longer."""
+        changed = self._db.execute(
+            sa.update(attempts)
+            .where(_of(attempt.job_id, attempt.number))
+            .where(attempts.c.state == AttemptState.RUNNING)
+            .values(
+                state=AttemptState.COMMITTING,
+                size_bytes=size_bytes,
+                sha256=sha256,
+                lease_expires_farm=expires_farm,
+            )
+        )
+        return changed.rowcount == 1
+
+    def end(self, attempt: Attempt, outcome: Outcome, *, now: datetime, **values: object) -> bool:
+        """Close the lease; False if somebody closed it before."""
+        changed = self._db.execute(
+            sa.update(attempts)
+            .where(_of(attempt.job_id, attempt.number), _LIVE)
+            .values(state=AttemptState.ENDED, outcome=outcome, ended_at=now, **values)
+        )
+        return changed.rowcount == 1
+
+    def committed_hashes(self, job_id: str) -> Sequence[str]:
+        """What attempts of a job committed so far."""
+        query = sa.select(attempts.c.sha256).where(
+            attempts.c.job_id == job_id, attempts.c.sha256.is_not(None)
+        )
+        return [sha for sha in self._db.execute(query.distinct()).scalars() if sha]
+
+    def append_log(self, job_id: str, number: int, *, offset: int, text: str) -> None:
+        """Continue a log that is ``offset`` characters long; anything else is ignored."""
+        if offset == 0:
+            known = self._db.execute(sa.select(attempt_logs.c.length).where(_log(job_id, number)))
+            if known.first() is None:
+                self.put_log(job_id, number, text)
+            return
+        self._db.execute(
+            sa.update(attempt_logs)
+            .where(_log(job_id, number), attempt_logs.c.length == offset)
+            .values(length=offset + len(text), text=attempt_logs.c.text + text)
+        )
+
+    def put_log(self, job_id: str, number: int, text: str) -> None:
+        """The whole log, in place of what was there."""
+        clean = text.replace("\x00", "\ufffd")
+        values = {"length": len(clean), "text": clean}
+        changed = self._db.execute(
+            sa.update(attempt_logs).where(_log(job_id, number)).values(**values)
+        )
+        if changed.rowcount == 0:
+            self._db.execute(sa.insert(attempt_logs).values(job_id=job_id, number=number, **values))
+
+    def log(self, job_id: str, number: int) -> str | None:
+        """The kept log of one attempt."""
+        query = sa.select(attempt_logs.c.text).where(_log(job_id, number))
+        return self._db.execute(query).scalar_one_or_none()
+
+    def delete_of(self, job_ids: Sequence[str]) -> None:
+        """Remove the attempts and logs of jobs."""
+        self._db.execute(sa.delete(attempt_logs).where(attempt_logs.c.job_id.in_(job_ids)))
+        self._db.execute(sa.delete(attempts).where(attempts.c.job_id.in_(job_ids)))
+
+    def _one(self, which: sa.ColumnElement[bool]) -> Attempt | None:
+        row = self._db.execute(sa.select(attempts).where(which)).one_or_none()
+        return None if row is None else _attempt(row)
+
+    def _all(self, query: sa.Select[Any]) -> Sequence[Attempt]:
+        return [_attempt(row) for row in self._db.execute(query)]
+
+
+def _of(job_id: str, number: int) -> sa.ColumnElement[bool]:
+    return (attempts.c.job_id == job_id) & (attempts.c.number == number)
+
+
+def _log(job_id: str, number: int) -> sa.ColumnElement[bool]:
+    return (attempt_logs.c.job_id == job_id) & (attempt_logs.c.number == number)
+
+
+def _attempt(row: sa.Row[Any]) -> Attempt:
+    values = dict(row._mapping)
+    failure, outcome = values["failure_class"], values["outcome"]
+    return Attempt(
+        **values
+        | {
+            "state": AttemptState(values["state"]),
+            "outcome": Outcome(outcome) if outcome else None,
+            "failure_class": FailureClass(failure) if failure else None,
+            "argv": tuple(values["argv"]),
+        }
+    )

