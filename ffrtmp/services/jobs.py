@@ -69,6 +69,13 @@ class JobService:
         with self._context.store.read() as tx:
             return tx.jobs.list(chosen, limit=limit)
 
+    def numbers(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """The sequence number of each of some jobs."""
+        if not job_ids:
+            return {}
+        with self._context.store.read() as tx:
+            return tx.jobs.numbers(job_ids)
+
     def attempts(self, reference: str | int) -> Sequence[Attempt]:
         """A job's attempts, first to last."""
         with self._context.store.read() as tx:

@@ -87,6 +87,11 @@ class Jobs:
         query = sa.select(*_OWN).where(jobs.c.id == job_id).with_for_update()
         return self._one(query)
 
+    def numbers(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """The sequence number of each of some jobs."""
+        query = sa.select(jobs.c.id, jobs.c.sequence_number).where(jobs.c.id.in_(job_ids))
+        return {row.id: row.sequence_number for row in self._db.execute(query)}
+
     def list(self, chosen: JobFilter, *, limit: int) -> Sequence[Job]:
         """Jobs newest first."""
         tests: dict[sa.ColumnElement[Any], object] = {

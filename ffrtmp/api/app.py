@@ -1,0 +1,110 @@
+"""The app, and the process that serves it."""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import AsyncIterator
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from ffrtmp import __version__, bootstrap, telemetry
+from ffrtmp.api import attempts, errors, health, jobs, nodes
+from ffrtmp.api.limits import BodyLimit
+from ffrtmp.config import MasterSettings
+from ffrtmp.domain.errors import FarmError
+from ffrtmp.metrics import MasterMetrics, master_metrics, serve_metrics
+from ffrtmp.services.farm import Farm
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 2.0
+GRACEFUL_SECONDS = 3
+
+
+def create_app(farm: Farm, settings: MasterSettings, metrics: MasterMetrics) -> FastAPI:
+    """The whole API over one farm."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        seconds = min(BEAT_SECONDS, settings.scheduler_interval / 2)
+        beating = asyncio.create_task(_prove_alive(farm, seconds))
+        yield
+        beating.cancel()
+
+    app = FastAPI(
+        title="ffrtmp",
+        version=__version__,
+        description="A transcoding farm: jobs in, verified files out.",
+        lifespan=lifespan,
+    )
+    app.state.farm, app.state.settings, app.state.metrics = farm, settings, metrics
+    errors.install(app)
+    app.add_middleware(BodyLimit)
+    for module in (jobs, nodes, attempts, health):
+        app.include_router(module.router)
+    return app
+
+
+def serve(settings: MasterSettings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    farm = bootstrap.farm(settings)
+    farm.migrate()
+    metrics = master_metrics(farm.counts.last)
+    if settings.metrics_port is not None:
+        serve_metrics(settings.metrics_port, metrics.registry)
+    app = create_app(farm, settings, metrics)
+    if settings.tracing.enabled:
+        _trace(app, settings.tracing.endpoint)
+    try:
+        asyncio.run(_serve(app, settings))
+    finally:
+        farm.close()
+
+
+def _trace(app: FastAPI, endpoint: str) -> None:
+    # Imported only where it is wanted: it is the slowest import of the process.
+    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+    telemetry.start_tracing("ffrtmp-master", endpoint=endpoint)
+    telemetry.instrument_celery()
+    FastAPIInstrumentor.instrument_app(app, excluded_urls="health,ready", exclude_spans=["send"])
+
+
+async def _prove_alive(farm: Farm, seconds: float) -> None:
+    """From the event loop itself, so that a loop which hangs proves nothing."""
+    while True:
+        try:
+            await run_in_threadpool(farm.prove_alive)
+        except FarmError as error:
+            log.warning("no proof of life: %s", error)
+        await asyncio.sleep(seconds)
+
+
+async def _serve(app: FastAPI, settings: MasterSettings) -> None:
+    servers = [uvicorn.Server(_config(app, settings))]
+    if settings.health_port is not None:
+        plain = FastAPI(openapi_url=None)
+        plain.get("/health")(health.health)
+        servers.append(
+            uvicorn.Server(uvicorn.Config(plain, port=settings.health_port, log_level="warning"))
+        )
+    await asyncio.gather(*(server.serve() for server in servers))
+
+
+def _config(app: FastAPI, settings: MasterSettings) -> uvicorn.Config:
+    tls = settings.tls
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        server_header=False,
+        ssl_certfile=tls.cert if tls.enabled else None,
+        ssl_keyfile=tls.key if tls.enabled else None,
+        ssl_ca_certs=str(tls.ca) if tls.mtls else None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if tls.mtls else ssl.CERT_NONE,
+    )

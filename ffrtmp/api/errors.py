@@ -1,0 +1,101 @@
+"""The one translator from the error tree to HTTP."""
+
+import logging
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from ffrtmp.domain.errors import (
+    Conflict,
+    FarmError,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
+
+log = logging.getLogger(__name__)
+
+STATUS: Mapping[type[FarmError], int] = {
+    InvalidRequest: 422,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Unavailable: 503,
+}
+RETRY_AFTER_SECONDS = 2
+MAX_SHOWN = 500
+
+
+def install(app: FastAPI) -> None:
+    """Give every refusal of the app the shape of schemas.ErrorAnswer."""
+    app.add_exception_handler(FarmError, _farm_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def error_response(
+    status: int,
+    code: str,
+    message: str,
+    *,
+    field: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    **more: object,
+) -> JSONResponse:
+    """An error answer; ``field`` only where there is one."""
+    error: dict[str, object] = {"code": code, "message": message}
+    if field is not None:
+        error["field"] = field
+    return JSONResponse({"error": error | more}, status_code=status, headers=headers)
+
+
+def _farm_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, FarmError)  # noqa: S101
+    status = next(code for kind, code in STATUS.items() if isinstance(error, kind))
+    headers = {}
+    if status == STATUS[Unauthenticated]:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == STATUS[Unavailable]:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return error_response(status, error.code, error.message, field=error.field, headers=headers)
+
+
+def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    found = [(_field(item["loc"]), _text(item)) for item in error.errors()]
+    field, message = found[0]
+    details = [{"field": name, "message": text} for name, text in found]
+    return error_response(422, "invalid", message, field=field, details=details)
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    """The dotted name as the client wrote it, without where FastAPI found it."""
+    parts = [str(part) for part in location[1:]] or [str(part) for part in location]
+    return ".".join(parts)
+
+
+def _text(item: Mapping[str, object]) -> str:
+    if item["type"] == "extra_forbidden":
+        return "there is no such field"
+    return str(item["msg"]).removeprefix("Value error, ")[:MAX_SHOWN]
+
+
+def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http")
+    return error_response(
+        error.status_code, code, str(error.detail), headers=dict(error.headers or {})
+    )
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+    return error_response(500, "internal", "an unexpected error; the master's log has it")

@@ -1,0 +1,52 @@
+"""A job's log as server-sent events, without holding a thread or a transaction while it waits."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+
+from ffrtmp.services.farm import Farm
+from ffrtmp.services.jobs import JobLog
+
+POLL_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class _Sent:
+    """How far a follower has read."""
+
+    attempt: int | None = None
+    text: str = ""
+
+    def news(self, log: JobLog) -> str:
+        """What this log has that was not sent; moves on."""
+        heading = ""
+        if log.attempt != self.attempt:
+            heading = f"--- attempt {log.attempt} on {log.job.node_name or 'no node'} ---\n"
+            self.attempt, self.text = log.attempt, ""
+        # A finished log has its middle cut out: its head is what was sent, the rest is new.
+        shared = len(self.text) if log.text.startswith(self.text) else 0
+        new = log.text[shared:]
+        self.text = log.text
+        return heading + new if new else ""
+
+
+async def log_events(farm: Farm, job_id: str) -> AsyncIterator[str]:
+    """Events whose data is log text, then one ``end`` event with the job's status."""
+    sent = _Sent()
+    while True:
+        log = await run_in_threadpool(farm.jobs.log, job_id)
+        new = sent.news(log)
+        if new:
+            yield _event(new)
+        if log.job.status.is_terminal:
+            yield f"event: end\ndata: {json.dumps({'status': log.job.status})}\n\n"
+            return
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _event(text: str) -> str:
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "".join(f"data: {line}\n" for line in lines) + "\n"

@@ -1,0 +1,168 @@
+"""Jobs over HTTP."""
+
+import hashlib
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, status
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime, BaseModel
+
+from ffrtmp.api import follow, wire
+from ffrtmp.api.auth import KeyOwner
+from ffrtmp.api.state import FarmDep, JobReference
+from ffrtmp.domain.errors import InvalidRequest
+from ffrtmp.domain.job import JobStatus
+from ffrtmp.domain.ranking import Priority, Queue
+from ffrtmp.schemas import (
+    AttemptList,
+    EventList,
+    JobAnswer,
+    JobBatch,
+    JobList,
+    JobPatch,
+    JobSubmission,
+    LogAnswer,
+)
+from ffrtmp.services.jobs import Idempotency
+from ffrtmp.store.jobs import JobFilter
+from ffrtmp.telemetry import current_traceparent
+
+router = APIRouter(tags=["jobs"])
+
+MAX_PAGE = 1000
+IdempotencyKey = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$"),
+]
+
+
+@router.post("/jobs", status_code=status.HTTP_201_CREATED)
+def submit(
+    body: JobSubmission, farm: FarmDep, owner: KeyOwner, key: IdempotencyKey = None
+) -> JobAnswer:
+    """Accept a job: stored with its first event before this answers."""
+    (job,) = farm.jobs.submit(
+        [body.to_domain()],
+        trace_parent=current_traceparent(),
+        idempotency=_idempotency(owner, key, body),
+    )
+    return wire.job_answer(job)
+
+
+@router.post("/jobs/batch", status_code=status.HTTP_201_CREATED)
+def submit_batch(
+    body: JobBatch, farm: FarmDep, owner: KeyOwner, key: IdempotencyKey = None
+) -> JobList:
+    """Accept all jobs of a list, or none."""
+    requests = []
+    for index, submission in enumerate(body.jobs):
+        try:
+            requests.append(submission.to_domain())
+        except InvalidRequest as error:
+            error.field = f"jobs.{index}.{error.field}"
+            raise
+    jobs = farm.jobs.submit(
+        requests,
+        trace_parent=current_traceparent(),
+        idempotency=_idempotency(owner, key, body),
+    )
+    return JobList(jobs=[wire.job_answer(job) for job in jobs], count=len(jobs))
+
+
+@router.get("/jobs")
+def list_jobs(
+    farm: FarmDep,
+    _owner: KeyOwner,
+    status: JobStatus | None = None,
+    queue: Queue | None = None,
+    priority: Priority | None = None,
+    node: Annotated[str | None, Query(max_length=255)] = None,
+    scenario: Annotated[str | None, Query(max_length=64)] = None,
+    since: AwareDatetime | None = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    cursor: Annotated[int | None, Query(ge=1, lt=1 << 62)] = None,
+) -> JobList:
+    """One page of jobs, newest first; ``next`` is the cursor of the following one."""
+    chosen = JobFilter(
+        status=status,
+        queue=queue,
+        priority=priority,
+        node_id=farm.nodes.get(node).node.id if node else None,
+        scenario=scenario,
+        since=since,
+        before=cursor,
+    )
+    jobs = farm.jobs.list(chosen, limit=limit + 1)
+    page = jobs[:limit]
+    following = str(page[-1].sequence_number) if len(jobs) > limit else None
+    answers = [wire.job_answer(job) for job in page]
+    return JobList(jobs=answers, count=len(answers), next=following)
+
+
+@router.get("/jobs/{job}")
+def get_job(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> JobAnswer:
+    """One job, with the reason why it waits."""
+    found = farm.jobs.get(job)
+    return wire.job_answer(found, waiting_reason=farm.explain.waiting_reason(found))
+
+
+@router.patch("/jobs/{job}")
+def patch_job(job: JobReference, body: JobPatch, farm: FarmDep, _owner: KeyOwner) -> JobAnswer:
+    """Another queue or priority for a pending job."""
+    return wire.job_answer(farm.jobs.reprioritize(job, queue=body.queue, priority=body.priority))
+
+
+@router.post("/jobs/{job}/cancel")
+def cancel(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> JobAnswer:
+    """End a pending or running job; 409 once it commits or has ended."""
+    return wire.job_answer(farm.jobs.cancel(job))
+
+
+@router.post("/jobs/{job}/retry")
+def retry(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> JobAnswer:
+    """A failed or canceled job again, with a fresh budget."""
+    return wire.job_answer(farm.jobs.retry(job))
+
+
+@router.get("/jobs/{job}/attempts")
+def attempts(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> AttemptList:
+    """Every run of a job, with its exact command line."""
+    return AttemptList(attempts=[wire.attempt_answer(one) for one in farm.jobs.attempts(job)])
+
+
+@router.get("/jobs/{job}/events")
+def events(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> EventList:
+    """A job's history."""
+    return EventList(events=[wire.event_answer(event) for event in farm.jobs.events(job)])
+
+
+@router.get("/jobs/{job}/logs", response_model=LogAnswer)
+def logs(
+    job: JobReference,
+    farm: FarmDep,
+    _owner: KeyOwner,
+    attempt: Annotated[int | None, Query(ge=1, lt=1 << 31)] = None,
+    follow_it: Annotated[bool, Query(alias="follow")] = False,
+) -> LogAnswer | StreamingResponse:
+    """The log of one attempt; ``follow=1`` streams server-sent events until the job ends."""
+    found = farm.jobs.log(job, attempt=attempt)
+    if follow_it:
+        return StreamingResponse(
+            follow.log_events(farm, found.job.id), media_type="text/event-stream"
+        )
+    return LogAnswer(
+        job_id=found.job.id,
+        sequence_number=found.job.sequence_number,
+        attempt=found.attempt,
+        logs=found.text,
+        error=found.error,
+    )
+
+
+def _idempotency(owner: str, key: str | None, body: BaseModel) -> Idempotency | None:
+    if key is None:
+        return None
+    said = json.dumps(body.model_dump(mode="json"), sort_keys=True)
+    digest = hashlib.sha256(said.encode()).hexdigest()
+    return Idempotency(owner=owner, key=key, body_sha256=digest)

@@ -1,0 +1,151 @@
+"""Nodes over HTTP."""
+
+import secrets
+
+import uuid_utils
+from fastapi import APIRouter, Response, status
+
+from ffrtmp.api import wire
+from ffrtmp.api.auth import KeyOwner, SpeakingNode, speaks_for, token_hash
+from ffrtmp.api.state import FarmDep, SettingsDep
+from ffrtmp.domain.attempt import AttemptProgress
+from ffrtmp.domain.media import Codec, Hardware
+from ffrtmp.domain.node import Registration
+from ffrtmp.domain.placement import capabilities
+from ffrtmp.schemas import (
+    AttemptOrder,
+    DrainRequest,
+    Heartbeat,
+    HeartbeatAnswer,
+    HeldAttempt,
+    NodeAnswer,
+    NodeList,
+    NodeRegistration,
+    RegistrationAnswer,
+)
+from ffrtmp.services.farm import Farm
+from ffrtmp.services.nodes import Beat, NodeView
+
+router = APIRouter(tags=["nodes"])
+
+EVERY_CPU_CODEC = capabilities((Hardware.CPU, codec) for codec in Codec)
+
+
+@router.post(
+    "/nodes/register",
+    status_code=status.HTTP_201_CREATED,
+    responses={200: {"model": RegistrationAnswer, "description": "The same node again"}},
+)
+def register(
+    body: NodeRegistration,
+    farm: FarmDep,
+    settings: SettingsDep,
+    _owner: KeyOwner,
+    response: Response,
+) -> RegistrationAnswer:
+    """Make a node, or speak again for one; 409 where another identity has the address."""
+    new_token = None if body.node_token else secrets.token_urlsafe(32)
+    registered = farm.nodes.register(
+        Registration(
+            node_id=body.node_id or str(uuid_utils.uuid7()),
+            token_hash=token_hash(body.node_token or new_token or ""),
+            address=body.address,
+            name=body.name or body.address,
+            type=body.type,
+            slots=body.slots,
+            queues=tuple(dict.fromkeys(body.queues)),
+            capabilities=tuple(body.capabilities) or EVERY_CPU_CODEC,
+            hardware=body.hardware,
+            version=body.version,
+            holding=frozenset((held.job_id, held.attempt) for held in body.holding),
+        )
+    )
+    if not registered.is_new:
+        response.status_code = status.HTTP_200_OK
+    view = registered.view
+    return RegistrationAnswer(
+        **_answer(farm, view).model_dump(),
+        epoch=view.node.epoch,
+        node_token=new_token,
+        broker_url=settings.broker,
+        node_timeout_seconds=settings.node_timeout,
+        lease_release=[
+            HeldAttempt(job_id=job_id, attempt=number) for job_id, number in registered.refused
+        ],
+    )
+
+
+@router.post("/nodes/{node_id}/heartbeat")
+def heartbeat(
+    node_id: str, body: Heartbeat, farm: FarmDep, settings: SettingsDep, node: SpeakingNode
+) -> HeartbeatAnswer:
+    """Renew the leases of the listed attempts; the answer says what becomes of each."""
+    speaks_for(node, node_id)
+    said = [
+        AttemptProgress(
+            job_id=one.job_id,
+            number=one.attempt,
+            progress=one.progress,
+            mark=one.mark,
+            phase=one.phase,
+            fps=one.fps,
+            speed=one.speed,
+        )
+        for one in body.attempts
+    ]
+    answer = farm.nodes.heartbeat(
+        Beat(
+            node_id=node_id,
+            epoch=body.epoch,
+            seq=body.seq,
+            attempts=said,
+            claims_in_flight=frozenset(body.claims_in_flight),
+            load=body.load,
+        )
+    )
+    orders = [
+        AttemptOrder(job_id=one.job_id, attempt=one.number, order=order)
+        for one, order in answer.orders
+    ]
+    return HeartbeatAnswer(
+        attempts=orders, drain=answer.drain, node_timeout_seconds=settings.node_timeout
+    )
+
+
+@router.get("/nodes")
+def list_nodes(farm: FarmDep, _owner: KeyOwner) -> NodeList:
+    """Every node."""
+    views = farm.nodes.list()
+    numbers = farm.jobs.numbers(wire.job_ids(views))
+    nodes = [wire.node_answer(view, numbers=numbers) for view in views]
+    return NodeList(nodes=nodes, count=len(nodes))
+
+
+@router.get("/nodes/{node}")
+def get_node(node: str, farm: FarmDep, _owner: KeyOwner) -> NodeAnswer:
+    """One node, by id, address or name."""
+    return _answer(farm, farm.nodes.get(node))
+
+
+@router.post("/nodes/{node}/drain")
+def drain(
+    node: str, farm: FarmDep, _owner: KeyOwner, body: DrainRequest | None = None
+) -> NodeAnswer:
+    """Nothing new for this node; what runs finishes."""
+    return _answer(farm, farm.nodes.drain(node, reason=body.reason if body else None))
+
+
+@router.post("/nodes/{node}/undrain")
+def undrain(node: str, farm: FarmDep, _owner: KeyOwner) -> NodeAnswer:
+    """The node takes work again."""
+    return _answer(farm, farm.nodes.undrain(node))
+
+
+@router.delete("/nodes/{node}", status_code=status.HTTP_204_NO_CONTENT)
+def remove(node: str, farm: FarmDep, _owner: KeyOwner) -> None:
+    """Forget a node; 409 while it runs attempts."""
+    farm.nodes.remove(node)
+
+
+def _answer(farm: Farm, view: NodeView) -> NodeAnswer:
+    return wire.node_answer(view, numbers=farm.jobs.numbers(wire.job_ids([view])))

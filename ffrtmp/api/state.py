@@ -1,0 +1,43 @@
+"""What every handler is given: the farm and the settings, kept on the app."""
+
+import re
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from ffrtmp.config import MasterSettings
+from ffrtmp.domain.errors import NotFound
+from ffrtmp.metrics import MasterMetrics
+from ffrtmp.services.farm import Farm
+
+
+def _farm(request: Request) -> Farm:
+    farm: Farm = request.app.state.farm
+    return farm
+
+
+def _settings(request: Request) -> MasterSettings:
+    settings: MasterSettings = request.app.state.settings
+    return settings
+
+
+def _metrics(request: Request) -> MasterMetrics:
+    metrics: MasterMetrics = request.app.state.metrics
+    return metrics
+
+
+FarmDep = Annotated[Farm, Depends(_farm)]
+SettingsDep = Annotated[MasterSettings, Depends(_settings)]
+MetricsDep = Annotated[MasterMetrics, Depends(_metrics)]
+
+
+def job_reference(job: str) -> str | int:
+    """A UUID or a sequence number, strictly; NotFound for anything else."""
+    if re.fullmatch(r"[1-9][0-9]{0,17}", job):
+        return int(job)
+    if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", job):
+        return job
+    raise NotFound(f"{job[:64]!r} is neither a job id nor a sequence number")
+
+
+JobReference = Annotated[str | int, Depends(job_reference)]

@@ -1,0 +1,159 @@
+"""Domain values as answers."""
+
+from collections.abc import Sequence
+
+from ffrtmp.domain.attempt import Attempt
+from ffrtmp.domain.event import Event
+from ffrtmp.domain.job import Job
+from ffrtmp.schemas import (
+    AttemptAnswer,
+    ClaimAnswer,
+    EventAnswer,
+    JobAnswer,
+    JobSpec,
+    NodeAnswer,
+    QueueList,
+    RankCount,
+    RunningAttempt,
+)
+from ffrtmp.services.attempts import Grant
+from ffrtmp.services.counts import QueueBoard
+from ffrtmp.services.nodes import NodeView
+
+
+def job_answer(job: Job, *, waiting_reason: str | None = None) -> JobAnswer:
+    """A job as people see it."""
+    return JobAnswer(
+        id=job.id,
+        sequence_number=job.sequence_number,
+        scenario=job.scenario,
+        queue=job.queue,
+        priority=job.priority,
+        engine=job.engine,
+        status=job.status,
+        progress=job.progress,
+        fps=job.fps,
+        speed=job.speed,
+        parameters=dict(job.parameters),
+        node_id=job.node_id,
+        node_name=job.node_name,
+        attempt=job.attempt,
+        retry_count=job.retry_count,
+        max_retries=job.max_retries,
+        retry_at=job.retry_at,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        completed_at=job.completed_at,
+        error=job.error,
+        failure_reason=job.failure_reason,
+        waiting_reason=waiting_reason,
+        result=dict(job.result) if job.result is not None else None,
+        trace_id=trace_id(job.trace_parent),
+    )
+
+
+def trace_id(trace_parent: str | None) -> str | None:
+    """The trace id inside a W3C traceparent."""
+    return trace_parent.split("-")[1] if trace_parent else None
+
+
+def attempt_answer(attempt: Attempt) -> AttemptAnswer:
+    """One run of a job."""
+    return AttemptAnswer(
+        number=attempt.number,
+        node_id=attempt.node_id,
+        node_name=attempt.node_name,
+        state=attempt.state,
+        outcome=attempt.outcome,
+        failure_class=attempt.failure_class,
+        error=attempt.error,
+        exit_code=attempt.exit_code,
+        argv=list(attempt.argv),
+        started_at=attempt.started_at,
+        ended_at=attempt.ended_at,
+        progress=attempt.progress,
+        phase=attempt.phase,
+    )
+
+
+def event_answer(event: Event) -> EventAnswer:
+    """One fact."""
+    return EventAnswer(
+        id=event.id or 0,
+        kind=event.kind,
+        at=event.at,
+        node_id=event.node_id,
+        attempt=event.attempt,
+        data=dict(event.data),
+    )
+
+
+def claim_answer(grant: Grant) -> ClaimAnswer:
+    """A lease and the work under it."""
+    return ClaimAnswer(
+        job_id=grant.job.id,
+        sequence_number=grant.job.sequence_number,
+        scenario=grant.job.scenario,
+        queue=grant.job.queue,
+        attempt=grant.attempt.number,
+        lease=grant.attempt.lease,
+        spec=JobSpec.model_validate(grant.job.spec),
+        committed_sha256=list(grant.committed_sha256),
+        trace_parent=grant.job.trace_parent,
+    )
+
+
+def node_answer(view: NodeView, *, numbers: dict[str, int]) -> NodeAnswer:
+    """A node; ``numbers`` gives the sequence number of each job it runs."""
+    node = view.node
+    return NodeAnswer(
+        id=node.id,
+        name=node.name,
+        address=node.address,
+        type=node.type,
+        status=node.status(slots_busy=len(view.held)),
+        slots=node.slots,
+        slots_busy=len(view.held),
+        queues=list(node.queues),
+        capabilities=list(node.capabilities),
+        hardware=dict(node.hardware),
+        load=dict(node.load),
+        last_heartbeat=node.last_heartbeat_at,
+        registered_at=node.registered_at,
+        running=[_running(attempt, numbers) for attempt in view.held],
+        version=node.version,
+        drain_reason=node.drain_reason,
+    )
+
+
+def job_ids(views: Sequence[NodeView]) -> list[str]:
+    """The jobs that some nodes run."""
+    return [attempt.job_id for view in views for attempt in view.held]
+
+
+def queue_list(board: QueueBoard) -> QueueList:
+    """The queues, best rank first."""
+    return QueueList(
+        queues=[
+            RankCount(
+                queue=line.queue,
+                priority=line.priority,
+                rank=line.rank,
+                waiting=line.waiting,
+                running=line.running,
+                oldest_wait_seconds=line.oldest_wait_seconds,
+            )
+            for line in board.ranks
+        ],
+        slots=board.slots,
+        slots_busy=board.slots_busy,
+    )
+
+
+def _running(attempt: Attempt, numbers: dict[str, int]) -> RunningAttempt:
+    return RunningAttempt(
+        job_id=attempt.job_id,
+        sequence_number=numbers.get(attempt.job_id, 0),
+        attempt=attempt.number,
+        progress=attempt.progress,
+    )
