@@ -1,0 +1,167 @@
+"""Every Celery setting of the farm, in one place. design.md §10 has the measurements behind them.
+
+Nine priority steps, of which each queue uses only its own three, and ``priority`` as the queue
+order make kombu pop in rank order; whoever counts queues (Flower) must have the same steps.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from celery import Celery
+from celery.worker.control import Panel
+from kombu.entity import Queue
+
+from ffrtmp.broker.messages import COUNTS_TASK, RECONCILE_TASK, RETENTION_TASK
+from ffrtmp.domain.hint import CONTROL_QUEUE
+from ffrtmp.domain.ranking import RANKS
+
+VISIBILITY_TIMEOUT_SECONDS = 24 * 3600
+"""Above any usual attempt. A message redelivered after it costs one empty claim."""
+SOCKET_TIMEOUT_SECONDS = 10.0
+CONNECT_TIMEOUT_SECONDS = 5.0
+HEALTH_CHECK_SECONDS = 10
+RETENTION_INTERVAL_SECONDS = 3600.0
+COUNTS_INTERVAL_SECONDS = 5.0
+
+COSTLY_COMMANDS = frozenset({"objgraph", "memsample", "memdump", "hello"})
+"""Inspect commands that dump a worker's memory or keep its answers, which nobody here asks for."""
+
+
+def node_app(broker_url: str, *, queue_names: Sequence[str], concurrency: int) -> Celery:
+    """The app of a node's Celery child; ``queue_names`` best first, in the order to poll.
+
+    Late acknowledgement on threads with multiplier 1 reserves nothing beyond ``concurrency``.
+    It asks for a body without side effects of its own, since a message may be delivered again.
+    """
+    restrict_remote_control()
+    app = _app("ffrtmp.node", broker_url)
+    app.conf.update(
+        task_queues=[celery_queue(name) for name in queue_names],
+        worker_pool="threads",
+        worker_concurrency=concurrency,
+        worker_prefetch_multiplier=1,
+        task_acks_late=True,
+        # A body that cannot start is not worth a second host: the store decides what runs again.
+        task_reject_on_worker_lost=False,
+    )
+    return app
+
+
+def control_app(
+    broker_url: str,
+    *,
+    scheduler_interval_seconds: float,
+    retention_interval_seconds: float = RETENTION_INTERVAL_SECONDS,
+    counts_interval_seconds: float = COUNTS_INTERVAL_SECONDS,
+) -> Celery:
+    """The app of the control worker and of beat, which shares its schedule.
+
+    A message expires when the next of its kind is due, so a control worker that was away finds
+    no pile of passes to catch up on.
+    """
+    restrict_remote_control()
+    app = _app("ffrtmp.control", broker_url)
+    app.conf.update(
+        task_queues=[celery_queue(CONTROL_QUEUE)],
+        task_default_queue=CONTROL_QUEUE,
+        worker_pool="solo",
+        worker_concurrency=1,
+        worker_prefetch_multiplier=1,
+        # No shelve file: every entry is a plain interval, so there is nothing to remember.
+        beat_scheduler="celery.beat:Scheduler",
+        beat_schedule={
+            "reconcile": _every(scheduler_interval_seconds, RECONCILE_TASK),
+            "counts": _every(counts_interval_seconds, COUNTS_TASK),
+            "retention": _every(retention_interval_seconds, RETENTION_TASK),
+        },
+    )
+    return app
+
+
+def publisher_app(broker_url: str, *, timeout_seconds: float = 1.0) -> Celery:
+    """The app that only publishes: one try, short time-outs, nothing held up by a dead broker."""
+    app = _app("ffrtmp.publisher", broker_url)
+    app.conf.update(
+        broker_connection_timeout=timeout_seconds,
+        broker_pool_acquire_timeout=timeout_seconds,
+        broker_transport_options=_transport_options(
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            # Without this kombu connects again and again until its own time-out.
+            max_retries=0,
+        ),
+    )
+    return app
+
+
+def flower_app(broker_url: str) -> Celery:
+    """The app Flower looks through: the farm's priority steps, and no task of its own."""
+    return _app("ffrtmp.flower", broker_url)
+
+
+def celery_queue(name: str) -> Queue:
+    """A Celery queue; its lists in Redis are ``name`` and ``name\\x06\\x16<rank>``."""
+    return Queue(name, routing_key=name)  # type: ignore[no-untyped-call]
+
+
+def restrict_remote_control() -> None:
+    """Leave this process only the remote commands that look (Celery's registry is global).
+
+    Whoever can write to the broker must not be able to shut a worker down, move its queues,
+    or have it dump its memory.
+    """
+    kept = {
+        known
+        for name, info in Panel.meta.items()
+        if info.type == "inspect" and name not in COSTLY_COMMANDS
+        for known in (name, info.alias)
+    }
+    for name in set(Panel.data) - kept:
+        del Panel.data[name]
+        Panel.meta.pop(name, None)
+
+
+def _app(name: str, broker_url: str) -> Celery:
+    app = Celery(name, set_as_current=False, loader="celery.loaders.app:AppLoader")
+    app.conf.update(
+        broker_url=broker_url,
+        broker_transport_options=_transport_options(),
+        broker_connection_max_retries=None,
+        broker_connection_retry_on_startup=True,
+        # READONLY, MISCONF, OOM and NOPERM answers end the worker without this.
+        broker_channel_error_retry=True,
+        accept_content=["json"],
+        result_accept_content=["json"],
+        task_serializer="json",
+        event_serializer="json",
+        result_backend=None,
+        # With an expiry beat would add a daily clean-up of results that do not exist.
+        result_expires=None,
+        task_ignore_result=True,
+        task_publish_retry=False,
+        worker_send_task_events=True,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_disable_rate_limits=True,
+        worker_detect_quorum_queues=False,
+        enable_utc=True,
+        timezone="UTC",
+    )
+    return app
+
+
+def _transport_options(**overrides: Any) -> dict[str, Any]:
+    return {
+        "priority_steps": list(RANKS),
+        "queue_order_strategy": "priority",
+        "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
+        "socket_timeout": SOCKET_TIMEOUT_SECONDS,
+        "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "socket_keepalive": True,
+        "health_check_interval": HEALTH_CHECK_SECONDS,
+    } | overrides
+
+
+def _every(seconds: float, task: str) -> dict[str, Any]:
+    options = {"queue": CONTROL_QUEUE, "expires": seconds, "retry": False, "ignore_result": True}
+    return {"task": task, "schedule": seconds, "options": options}

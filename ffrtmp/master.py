@@ -1,0 +1,181 @@
+"""``python -m ffrtmp.master``: the whole master, or with ``only`` one part of it.
+
+The settings come from the environment. The whole master is a supervisor of its parts, so each
+runs, fails and is restarted alone. What only one part needs is imported in its function: the
+supervisor stays small, and beat never loads the database.
+"""
+
+import ipaddress
+import logging
+import os
+import socket
+import sys
+from typing import TextIO
+
+from ffrtmp import telemetry
+from ffrtmp.config import MasterSettings
+from ffrtmp.metrics import PortInUse
+from ffrtmp.parts import LOOPBACK, local_host, master_parts
+from ffrtmp.supervisor import REFUSED, StartFailed, Supervisor, stop_on_signals
+
+FAILED = 1
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+NO_KEY = """\
+########################################################################
+# NO API KEY IS SET. Whoever reaches this port can run jobs, read every
+# file the nodes can read, and stop the farm. Set --api-key, or
+# MASTER_API_KEY in the environment.
+########################################################################
+"""
+
+log = logging.getLogger("ffrtmp.master")
+
+
+class CannotServe(Exception):  # noqa: N818
+    """The master will not start with these settings here; the text says what to change."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT. Exit status 2: these settings are refused; 1: it failed."""
+    settings = MasterSettings.from_environment(os.environ)
+    configure_logging()
+    try:
+        serve(settings, out=sys.stdout)
+    except CannotServe as error:
+        sys.stderr.write(f"ffrtmp master: {error}\n")
+        sys.exit(error.status)
+    except (StartFailed, PortInUse) as error:
+        sys.stderr.write(f"ffrtmp master: {error}\n")
+        sys.exit(FAILED)
+
+
+def serve(settings: MasterSettings, *, out: TextIO) -> None:
+    """Be the part that ``settings.only`` names, or all of them."""
+    if settings.only in (None, "api"):
+        refuse_open_door(settings)
+    if settings.only is None:
+        serve_all(settings, out=out)
+    elif settings.only == "api":
+        serve_api(settings)
+    elif settings.only == "control":
+        serve_control(settings)
+    else:
+        serve_beat(settings)
+
+
+def serve_all(settings: MasterSettings, *, out: TextIO) -> None:
+    """Supervise every part; says ``master ready at <url>`` on ``out`` once the API answers."""
+    settled = settle_ports(settings)
+    supervisor = Supervisor(master_parts(settled), log)
+    stop = stop_on_signals(supervisor)
+    with supervisor:
+        supervisor.start(stop)
+        if not stop.is_set():
+            out.write(f"master ready at {url_of(settled)}\n")
+            out.flush()
+        supervisor.run(stop)
+
+
+def serve_api(settings: MasterSettings) -> None:
+    """The API, which also brings the schema up to date."""
+    from ffrtmp.api import app
+
+    if settings.api_key is None:
+        sys.stderr.write(NO_KEY)
+    require_broker(settings)
+    app.serve(settings)
+
+
+def serve_control(settings: MasterSettings) -> None:
+    """The control worker."""
+    from ffrtmp import control
+
+    require_broker(settings)
+    if settings.tracing.enabled:
+        telemetry.start_tracing("ffrtmp-control", endpoint=settings.tracing.endpoint)
+        telemetry.instrument_celery()
+    control.serve(settings)
+
+
+def serve_beat(settings: MasterSettings) -> None:
+    """Celery beat."""
+    from ffrtmp.broker import beat
+
+    beat.serve_beat(
+        require_broker(settings), scheduler_interval_seconds=settings.scheduler_interval
+    )
+
+
+def require_broker(settings: MasterSettings) -> str:
+    """The broker's URL; CannotServe without one, since a part alone starts none."""
+    if settings.broker is None:
+        raise CannotServe(f"--only {settings.only} needs --broker", status=REFUSED)
+    return settings.broker
+
+
+def refuse_open_door(settings: MasterSettings) -> None:
+    """CannotServe when anybody on the network could use the farm and nobody said they may."""
+    if settings.api_key is None and not settings.insecure and not is_loopback(settings.host):
+        raise CannotServe(
+            f"without an API key it listens only on loopback, not on {settings.host or '*'}; "
+            "set MASTER_API_KEY or --api-key, or accept it with --insecure",
+            status=REFUSED,
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def settle_ports(settings: MasterSettings) -> MasterSettings:
+    """Free ports in place of 0; CannotServe if one that was asked for is taken."""
+    settled = {"port": _claim_port(settings.host, settings.port, "--port")}
+    for name in ("health_port", "metrics_port", "flower_port", "broker_port"):
+        port = getattr(settings, name)
+        # A broker port of 0 stays open: the broker prefers the one it had last time.
+        if port or (port == 0 and name != "broker_port"):
+            settled[name] = _claim_port(LOOPBACK, port, f"--{name.replace('_', '-')}")
+    return settings.model_copy(update=settled)
+
+
+def url_of(settings: MasterSettings) -> str:
+    """Where this machine reaches the API."""
+    host = local_host(settings)
+    scheme = "https" if settings.tls.enabled else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def configure_logging() -> None:
+    """Everything to stderr. Celery's two lines per message would be most of control's log."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=LOG_FORMAT)
+    for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat", "httpx", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _claim_port(host: str, port: int, flag: str) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CannotServe(
+                f"cannot listen on {host or '*'}:{port}: {error.strerror}; "
+                f"choose another with {flag}, 0 takes a free one",
+                status=FAILED,
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()

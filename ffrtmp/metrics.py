@@ -1,0 +1,94 @@
+"""The master's metrics, on a registry of their own; gauges come from the last count, never a scan.
+
+Names are part of the farm's interface (design.md §8); labels never carry ids or paths.
+"""
+
+import errno
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, start_http_server
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ffrtmp.domain.errors import FarmError
+from ffrtmp.domain.job import JobStatus
+from ffrtmp.domain.node import NodeStatus
+
+SCHEDULE_RESULTS = ("success", "no_jobs", "error")
+
+Snapshot = Mapping[str, Mapping[str, int]]
+"""``{"jobs": {status: count}, "nodes": {status: count}}``."""
+
+
+class PortInUse(Exception):  # noqa: N818
+    """Somebody else listens on the port; the text names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterMetrics:
+    """What an API process counts and shows."""
+
+    registry: CollectorRegistry
+    schedule_attempts: Counter
+    """Claims by ``result``: success, no_jobs, error."""
+
+
+def master_metrics(read_snapshot: Callable[[], Mapping[str, Any]]) -> MasterMetrics:
+    """The master's metrics. ``read_snapshot`` is called at every scrape; while it raises a
+    FarmError, as when the database is away, the gauges are absent and the scrape works."""
+    registry = CollectorRegistry()
+    registry.register(_Counted(read_snapshot))
+    # prometheus_client adds ``_total`` to a counter's name.
+    attempts = Counter(
+        "ffrtmp_master_schedule_attempts",
+        "Claims of nodes, by what they got",
+        ["result"],
+        registry=registry,
+    )
+    for result in SCHEDULE_RESULTS:
+        attempts.labels(result=result)
+    return MasterMetrics(registry=registry, schedule_attempts=attempts)
+
+
+def serve_metrics(port: int, registry: CollectorRegistry, host: str = "127.0.0.1") -> int:
+    """Serve ``/metrics`` from a thread; the port, which for 0 is a free one. PortInUse."""
+    try:
+        server, _ = start_http_server(port, addr=host, registry=registry)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(f"port {port} of {host} for metrics is already in use") from error
+        raise
+    return int(server.server_port)
+
+
+class _Counted(Collector):
+    """Jobs and nodes by status; a status nobody is in shows as 0, so that alerts can see it."""
+
+    def __init__(self, read_snapshot: Callable[[], Mapping[str, Any]]) -> None:
+        self._read_snapshot = read_snapshot
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: registering must not read the database."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Two gauges."""
+        try:
+            snapshot: Snapshot = self._read_snapshot()
+        except FarmError:
+            return
+        yield _gauge("jobs", JobStatus, snapshot.get("jobs", {}))
+        yield _gauge("nodes", NodeStatus, snapshot.get("nodes", {}))
+
+
+def _gauge(
+    noun: str, statuses: type[JobStatus] | type[NodeStatus], counted: Mapping[str, int]
+) -> Metric:
+    family = GaugeMetricFamily(
+        f"ffrtmp_master_{noun}_total", f"{noun.capitalize()} by status", labels=["status"]
+    )
+    for status in statuses:
+        family.add_metric([status.value], counted.get(status.value, 0))
+    return family

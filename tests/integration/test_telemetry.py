@@ -1,0 +1,110 @@
+"""Spans reach a real OTLP/HTTP receiver; one that is away costs nothing."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from ffrtmp import telemetry
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACED = f"""
+import sys
+from ffrtmp import telemetry
+assert not any(name.startswith("opentelemetry.sdk") for name in sys.modules)
+telemetry.start_tracing("a-test", endpoint=sys.argv[1])
+for _ in range(int(sys.argv[2])):
+    with telemetry.span("Outer", parent=telemetry.traced_parent({TRACEPARENT!r})):
+        with telemetry.span("Inner", attributes={{"n": 1}}):
+            print(telemetry.current_traceparent())
+"""
+
+
+class Receiver(ThreadingHTTPServer):
+    """Keeps the spans it is sent."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.spans: dict[str, Span] = {}
+        self.services: set[str] = set()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Takes POST /v1/traces."""
+
+    def do_POST(self) -> None:
+        assert isinstance(self.server, Receiver)
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/v1/traces":
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                named = {item.key: item.value.string_value for item in resource.resource.attributes}
+                self.server.services.add(named["service.name"])
+                for scope in resource.scope_spans:
+                    self.server.spans |= {span.name: span for span in scope.spans}
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def run_traced(endpoint: str, *, spans: int = 1) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-c", TRACED, endpoint, str(spans)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
+
+
+def test_spans_of_one_trace_arrive_before_the_process_has_ended(receiver: Receiver) -> None:
+    ended = run_traced(f"127.0.0.1:{receiver.server_port}")
+    outer, inner = receiver.spans["Outer"], receiver.spans["Inner"]
+
+    assert receiver.services == {"a-test"}
+    assert outer.trace_id == inner.trace_id == bytes.fromhex(TRACEPARENT.split("-")[1])
+    assert outer.parent_span_id.hex() == TRACEPARENT.split("-")[2]
+    assert inner.parent_span_id == outer.span_id
+    assert ended.stdout.strip().split("-")[2] == inner.span_id.hex()
+
+
+def test_a_receiver_that_is_away_neither_blocks_the_exit_nor_fills_the_log() -> None:
+    began = time.monotonic()
+    ended = run_traced("127.0.0.1:9", spans=2000)
+
+    assert time.monotonic() - began < 8
+    assert len(ended.stderr.splitlines()) <= 1, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url"),
+    [
+        ("localhost:4318", "http://localhost:4318/v1/traces"),
+        ("https://tempo/", "https://tempo/v1/traces"),
+        ("http://tempo/v1/traces", "http://tempo/v1/traces"),
+    ],
+)
+def test_an_endpoint_is_a_host_and_port_or_a_url(endpoint: str, url: str) -> None:
+    assert telemetry.traces_url(endpoint) == url
+
+
+def test_while_tracing_is_off_there_is_no_traceparent() -> None:
+    with telemetry.span("Nothing"):
+        assert telemetry.current_traceparent() is None
+
+
+@pytest.mark.parametrize("garbage", [None, "", "00-xyz", "x" * 10_000])
+def test_a_traceparent_that_is_none_begins_no_trace(garbage: str | None) -> None:
+    assert telemetry.traced_parent(garbage) == {}

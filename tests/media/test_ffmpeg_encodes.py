@@ -1,0 +1,285 @@
+"""Every command line really runs, and its output is what the spec asked for."""
+
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from tests.media.specs import BUNNY, FFMPEG, make_clip, run, spec
+from workers.ffmpeg.command import transcode
+from workers.ffmpeg.probe import probe
+from workers.ffmpeg.verify import differences
+
+MATRIX = [
+    ("h264", "mp4"),
+    ("h264", "mkv"),
+    ("hevc", "mp4"),
+    ("hevc", "mkv"),
+    ("av1", "mp4"),
+    ("av1", "mkv"),
+    ("av1", "webm"),
+    ("vp9", "mp4"),
+    ("vp9", "mkv"),
+    ("vp9", "webm"),
+]
+
+
+def encode(tmp_path: Path, source: Path | None = None, **changes: Any) -> list[str]:
+    """Encode, expect ffmpeg to succeed, and say what differs."""
+    asked = spec(**changes)
+    facts = probe(str(source)) if source else None
+    destination = tmp_path / f"out.{asked.container}"
+    argv = transcode(
+        asked,
+        ffmpeg=FFMPEG,
+        source=str(source) if source else None,
+        has_audio=bool(facts and facts.audio),
+        destination=destination,
+        threads=1,
+    )
+    end, log = run(argv)
+    assert end.exit_code == 0, log
+    return differences(asked, facts, probe(str(destination), count_frames=True))
+
+
+@pytest.mark.parametrize(("codec", "container"), MATRIX)
+def test_test_source_in_every_codec_and_container_is_what_was_asked(
+    tmp_path: Path, codec: str, container: str
+) -> None:
+    assert encode(tmp_path, codec=codec, container=container) == []
+
+
+@pytest.mark.parametrize(("codec", "container"), MATRIX)
+def test_live_bit_rate_in_every_codec_and_container_is_what_was_asked(
+    tmp_path: Path, codec: str, container: str
+) -> None:
+    changes: dict[str, Any] = {"codec": codec, "container": container, "live": True}
+
+    assert encode(tmp_path, crf=None, bits_per_second=200_000, **changes) == []
+
+
+@pytest.mark.parametrize(("codec", "container"), MATRIX)
+def test_real_clip_in_every_codec_and_container_is_what_was_asked(
+    tmp_path: Path, codec: str, container: str
+) -> None:
+    assert encode(tmp_path, BUNNY, codec=codec, container=container, fps=None) == []
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
+@pytest.mark.parametrize("size", [(16, 16), (854, 480), (64, 256)])
+def test_odd_frame_sizes_encode_in_every_codec(
+    tmp_path: Path, codec: str, size: tuple[int, int]
+) -> None:
+    size_asked: dict[str, Any] = {"width": size[0], "height": size[1]}
+
+    assert encode(tmp_path, codec=codec, duration_seconds=0.2, **size_asked) == []
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
+@pytest.mark.parametrize("preset", ["ultrafast", "veryfast", "fast", "medium", "slow"])
+def test_every_preset_encodes_in_every_codec(tmp_path: Path, codec: str, preset: str) -> None:
+    asked: dict[str, Any] = {
+        "codec": codec,
+        "preset": preset,
+        "audio": "none",
+        "duration_seconds": 0.1,
+    }
+
+    assert encode(tmp_path, width=64, height=64, **asked) == []
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
+@pytest.mark.parametrize("fps", ["5", None])
+def test_live_output_has_a_key_frame_every_two_seconds(
+    tmp_path: Path, codec: str, fps: str | None
+) -> None:
+    source = make_clip(
+        tmp_path / "slow.mkv",
+        *("-f", "lavfi", "-i", "testsrc2=size=64x64:rate=5", "-t", "7", "-c:v", "libx264"),
+    )
+    asked = {"width": 64, "height": 64, "codec": codec, "fps": fps, "live": True}
+
+    assert encode(tmp_path, source, duration_seconds=None, **asked) == []
+
+    with av.open(str(tmp_path / "out.mp4")) as media:
+        keys = sorted(
+            float(packet.pts * packet.time_base)
+            for packet in media.demux(video=0)
+            if packet.is_keyframe and packet.pts is not None and packet.time_base
+        )
+    assert keys == pytest.approx([0, 2, 4, 6], abs=0.21)
+
+
+@pytest.mark.parametrize("fps", ["24000/1001", "30000/1001", "60", "12"])
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_asked_frame_rate_is_the_outputs_frame_rate(
+    tmp_path: Path, fps: str, container: str
+) -> None:
+    assert encode(tmp_path, BUNNY, fps=fps, container=container, duration_seconds=1.5) == []
+
+
+def test_limit_beyond_the_end_of_the_source_keeps_the_whole_source(tmp_path: Path) -> None:
+    assert encode(tmp_path, BUNNY, duration_seconds=60, audio="none") == []
+
+
+@pytest.mark.parametrize("audio", ["aac", "opus", "copy", "none", "auto"])
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_every_audio_choice_gives_that_audio(tmp_path: Path, audio: str, container: str) -> None:
+    assert encode(tmp_path, BUNNY, audio=audio, container=container) == []
+
+
+@pytest.mark.parametrize("layout", ["mono", "stereo", "5.1(side)", "7.1"])
+@pytest.mark.parametrize("container", ["mp4", "webm"])
+def test_any_channel_layout_encodes_to_at_most_six_channels(
+    tmp_path: Path, layout: str, container: str
+) -> None:
+    source = make_clip(
+        tmp_path / "sound.mkv",
+        *("-f", "lavfi", "-i", "testsrc2=size=64x64:rate=10"),
+        *("-f", "lavfi", "-i", f"anullsrc=channel_layout={layout}:sample_rate=44100"),
+        *("-t", "0.5", "-c:v", "libx264", "-c:a", "pcm_s16le"),
+    )
+
+    assert encode(tmp_path, source, codec="av1", container=container, fps=None) == []
+
+    expected = {"mono": 1, "stereo": 2}.get(layout, 6)
+    assert [track.channels for track in probe(str(tmp_path / f"out.{container}")).audio] == [
+        expected
+    ]
+
+
+def test_audio_longer_than_video_is_kept_and_accepted(tmp_path: Path) -> None:
+    source = make_clip(
+        tmp_path / "long-audio.mkv",
+        *("-f", "lavfi", "-t", "0.5", "-i", "testsrc2=size=64x64:rate=10"),
+        *("-f", "lavfi", "-t", "2", "-i", "sine=sample_rate=48000", "-c:v", "libx264"),
+    )
+
+    assert encode(tmp_path, source, duration_seconds=None, fps=None) == []
+    assert probe(str(tmp_path / "out.mp4")).duration_seconds == pytest.approx(2, abs=0.1)
+
+
+def test_video_that_begins_after_the_audio_is_accepted(tmp_path: Path) -> None:
+    source = make_clip(
+        tmp_path / "late-video.mkv",
+        *("-itsoffset", "0.7", "-f", "lavfi", "-t", "1", "-i", "testsrc2=size=64x64:rate=10"),
+        *("-f", "lavfi", "-t", "2", "-i", "sine=sample_rate=48000", "-c:v", "libx264"),
+    )
+
+    assert encode(tmp_path, source, duration_seconds=1.5, fps=None) == []
+
+
+def test_turned_phone_video_comes_out_upright_with_bars(tmp_path: Path) -> None:
+    flat = make_clip(
+        tmp_path / "flat.mp4",
+        *("-f", "lavfi", "-i", "color=white:size=160x80:rate=10", "-t", "0.5", "-c:v", "libx264"),
+    )
+    turned = make_clip(
+        tmp_path / "turned.mp4", "-display_rotation:v:0", "90", "-i", str(flat), "-c", "copy"
+    )
+
+    assert probe(str(turned)).video.rotation_degrees == 270
+    assert encode(tmp_path, turned, width=160, height=160, fps=None) == []
+
+    columns = _bright_columns(tmp_path / "out.mp4")
+    assert columns == pytest.approx((40, 120), abs=3)
+
+
+def test_pixels_that_are_not_square_keep_the_display_shape(tmp_path: Path) -> None:
+    source = make_clip(
+        tmp_path / "anamorphic.mkv",
+        *("-f", "lavfi", "-i", "color=white:size=80x160:rate=10", "-t", "0.5"),
+        *("-vf", "setsar=2", "-c:v", "libx264"),
+    )
+
+    assert encode(tmp_path, source, width=320, height=160, fps=None) == []
+
+    assert _bright_columns(tmp_path / "out.mp4") == pytest.approx((80, 240), abs=3)
+
+
+def test_cover_picture_is_not_taken_for_the_video(tmp_path: Path) -> None:
+    cover = make_clip(
+        tmp_path / "cover.png", "-f", "lavfi", "-i", "color=red:size=300x300", "-frames:v", "1"
+    )
+    source = make_clip(
+        tmp_path / "covered.mp4",
+        *("-i", str(cover), "-i", str(BUNNY), "-map", "0", "-map", "1", "-c", "copy"),
+        *("-disposition:v:0", "attached_pic"),
+    )
+
+    assert probe(str(source)).video.width == 1280
+    assert encode(tmp_path, source, fps=None) == []
+
+
+def test_output_holds_no_data_or_chapter_tracks(tmp_path: Path) -> None:
+    chapters = tmp_path / "chapters.txt"
+    chapters.write_text(";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=900\ntitle=one\n")
+    source = make_clip(
+        tmp_path / "chapters.mkv",
+        *("-i", str(BUNNY), "-i", str(chapters), "-map_chapters", "1", "-c", "copy"),
+    )
+
+    assert encode(tmp_path, source, fps=None) == []
+
+    with av.open(str(tmp_path / "out.mp4")) as media:
+        assert [stream.type for stream in media.streams] == ["video", "audio"]
+
+
+def test_index_of_an_mp4_comes_before_its_media(tmp_path: Path) -> None:
+    assert encode(tmp_path) == []
+
+    data = (tmp_path / "out.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_many_threads_encode_in_every_codec(tmp_path: Path) -> None:
+    for codec in ("h264", "hevc", "av1", "vp9"):
+        asked = spec(codec=codec, duration_seconds=0.2)
+        end, log = run(
+            transcode(
+                asked,
+                ffmpeg=FFMPEG,
+                source=None,
+                has_audio=False,
+                destination=tmp_path / f"{codec}.mp4",
+                threads=16,
+            )
+        )
+
+        assert end.exit_code == 0, log
+
+
+def test_strange_file_names_are_only_names(tmp_path: Path) -> None:
+    source = tmp_path / "-i http:x %d'; é\u202e.mp4"
+    source.write_bytes(BUNNY.read_bytes())
+
+    assert encode(tmp_path, source, fps=None) == []
+
+
+def test_playlist_that_points_at_other_protocols_reads_nothing(tmp_path: Path) -> None:
+    playlist = tmp_path / "list.mp4"
+    playlist.write_text("#EXTM3U\n#EXTINF:5,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n")
+    argv = transcode(
+        spec(),
+        ffmpeg=FFMPEG,
+        source=str(playlist),
+        has_audio=False,
+        destination=tmp_path / "out.mp4",
+        threads=1,
+    )
+
+    end, log = run(argv)
+
+    assert end.exit_code not in (0, None)
+    assert "Connection" not in log
+
+
+def _bright_columns(path: Path) -> tuple[int, int]:
+    """First and one past the last column of the middle row that is bright."""
+    with av.open(str(path)) as media:
+        frame = next(media.decode(video=0))
+    plane = frame.planes[0]
+    row = bytes(plane)[plane.line_size * (frame.height // 2) :][: frame.width]
+    bright = [column for column, value in enumerate(row) if value > 128]
+    return bright[0], bright[-1] + 1

@@ -1,0 +1,71 @@
+"""The broker of the simulated world: it loses, repeats and forgets, and may be away."""
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ffrtmp.domain.errors import Unavailable
+from ffrtmp.domain.hint import Hint
+
+LOSS, REPEAT = 0.05, 0.05
+
+
+@dataclass
+class SimBroker:
+    """Implements services.bell.Bell; ``on_nudge`` is told whom to nudge."""
+
+    rng: random.Random
+    on_nudge: Callable[[str], None]
+    queues: dict[str, list[tuple[int, int, Hint]]] = field(default_factory=dict)
+    is_up: bool = True
+    pushed: int = 0
+
+    def ring(self, hint: Hint) -> bool:
+        """Sometimes lost, sometimes twice."""
+        if not self.is_up or self.rng.random() < LOSS:
+            return False
+        self._put(hint)
+        if self.rng.random() < REPEAT:
+            self._put(hint)
+        return True
+
+    def waiting(self, queue_name: str) -> int:
+        """Hints in a queue."""
+        self._answer()
+        return len(self.queues.get(queue_name, ()))
+
+    def push(self, hints: Sequence[Hint]) -> int:
+        """All of them."""
+        self._answer()
+        for hint in hints:
+            self._put(hint)
+        return len(hints)
+
+    def nudge(self, node_id: str) -> None:
+        """Sometimes lost."""
+        if self.is_up and self.rng.random() >= LOSS:
+            self.on_nudge(node_id)
+
+    def pop(self, queue_names: Iterable[str]) -> Hint | None:
+        """The best-ranked hint of some queues, first in first out inside a rank."""
+        if not self.is_up:
+            return None
+        full = [name for name in queue_names if self.queues.get(name)]
+        if not full:
+            return None
+        name = min(full, key=lambda one: min(self.queues[one])[:2])
+        best = min(self.queues[name], key=lambda entry: entry[:2])
+        self.queues[name].remove(best)
+        return best[2]
+
+    def flush(self) -> None:
+        """FLUSHALL, or a restart without a snapshot."""
+        self.queues.clear()
+
+    def _put(self, hint: Hint) -> None:
+        self.pushed += 1
+        self.queues.setdefault(hint.queue_name, []).append((hint.rank, self.pushed, hint))
+
+    def _answer(self) -> None:
+        if not self.is_up:
+            raise Unavailable("the broker is away")

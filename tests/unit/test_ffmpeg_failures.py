@@ -1,0 +1,88 @@
+"""Failures are read from what ffmpeg really says."""
+
+import re
+
+import pytest
+
+from ffrtmp.domain.retry import FailureClass
+from tests.media.ffmpeg_samples import SAMPLES
+from workers.ffmpeg.failures import Failure, classify
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "failure_class", "message", "stderr"),
+    [sample[1:] for sample in SAMPLES],
+    ids=[sample[0] for sample in SAMPLES],
+)
+def test_real_output_has_the_class_and_the_line_that_matter(
+    exit_code: int, failure_class: FailureClass, message: str, stderr: str
+) -> None:
+    found = classify(exit_code=exit_code, signal=None, stderr=stderr)
+
+    assert found == Failure(failure_class=failure_class, message=message)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "failure_class", "stderr"),
+    [sample[1:3] + sample[4:] for sample in SAMPLES],
+    ids=[sample[0] for sample in SAMPLES],
+)
+def test_output_without_level_marks_has_the_same_class(
+    exit_code: int, failure_class: FailureClass, stderr: str
+) -> None:
+    unmarked = re.sub(r"\[(warning|error|fatal|info)\] ", "", stderr)
+
+    assert classify(exit_code=exit_code, signal=None, stderr=unmarked.upper()).failure_class is (
+        failure_class
+    )
+
+
+@pytest.mark.parametrize(
+    ("signal", "failure_class", "words"),
+    [
+        (9, FailureClass.KILLED, "SIGKILL"),
+        (11, FailureClass.KILLED, "SIGSEGV"),
+        (25, FailureClass.LIMIT_EXCEEDED, "file size limit"),
+        (63, FailureClass.KILLED, "63"),
+    ],
+)
+def test_silent_death_by_a_signal_names_the_signal(
+    signal: int, failure_class: FailureClass, words: str
+) -> None:
+    found = classify(exit_code=None, signal=signal, stderr="[info] frame=1\n")
+
+    assert found.failure_class is failure_class
+    assert words in found.message
+
+
+def test_full_disk_before_a_kill_is_the_reason() -> None:
+    stderr = "[out#0/mp4 @ 0x1] [error] Error closing file: No space left on device\n"
+
+    assert classify(exit_code=None, signal=9, stderr=stderr).failure_class is FailureClass.NO_SPACE
+
+
+def test_names_and_metadata_from_the_media_decide_nothing() -> None:
+    stderr = (
+        "[info] Input #0, mov, from 'file:/x/No space left on device':\n"
+        "[info]     title           : Connection refused\n"
+        "Connection refused\n"
+        "[error] Error opening input file file:/x/Connection refused\n"
+        "[error] something new\n"
+    )
+
+    found = classify(exit_code=1, signal=None, stderr=stderr)
+
+    assert found.failure_class is FailureClass.ENCODER
+    assert found.message == "ffmpeg ended with exit code 1: something new"
+
+
+def test_wrong_output_of_a_run_without_complaints_is_output_wrong() -> None:
+    found = classify(exit_code=0, signal=None, stderr="[info] fine\n")
+
+    assert found.failure_class is FailureClass.OUTPUT_WRONG
+
+
+def test_endless_line_is_quoted_in_part() -> None:
+    stderr = "[error] " + "x" * 1_000_000 + ": Permission denied"
+
+    assert len(classify(exit_code=1, signal=None, stderr=stderr).message) == 500

@@ -1,0 +1,116 @@
+"""The verifier names every difference, and nothing that is right."""
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from tests.media.specs import spec
+from workers.ffmpeg.facts import AudioFacts, MediaFacts, VideoFacts
+from workers.ffmpeg.verify import differences
+
+VIDEO = VideoFacts(
+    codec="h264",
+    width=128,
+    height=96,
+    rotation_degrees=0,
+    fps=Fraction(25),
+    frames=100,
+    pixel_format="yuv420p",
+    start_seconds=0.0,
+    end_seconds=4.0,
+)
+AUDIO = AudioFacts(codec="aac", channels=2, sample_rate=48000, end_seconds=4.0)
+OUTPUT = MediaFacts(
+    container="mov,mp4,m4a,3gp,3g2,mj2",
+    duration_seconds=4.0,
+    size_bytes=1000,
+    video=VIDEO,
+    audio=(AUDIO,),
+)
+SOURCE = replace(OUTPUT, video=replace(VIDEO, codec="vp9", width=640, height=480))
+ASKED: dict[str, Any] = {"duration_seconds": None}
+
+
+def with_video(facts: MediaFacts, **changes: Any) -> MediaFacts:
+    """The facts with another video."""
+    return replace(facts, video=replace(facts.video, **changes))
+
+
+def test_right_output_has_no_differences() -> None:
+    assert differences(spec(**ASKED), SOURCE, OUTPUT) == []
+    assert differences(spec(duration_seconds=4.0), None, OUTPUT) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (replace(OUTPUT, container="matroska,webm"), "container is"),
+        (with_video(OUTPUT, codec="hevc"), "video codec is hevc"),
+        (with_video(OUTPUT, width=126), "size is 126x96"),
+        (with_video(OUTPUT, rotation_degrees=90), "turned by 90"),
+        (with_video(OUTPUT, frames=0), "no frames"),
+        (with_video(OUTPUT, fps=Fraction(25025, 1000)), "frame rate"),
+        (with_video(OUTPUT, end_seconds=3.85), "video ends after 3.85"),
+        (with_video(OUTPUT, end_seconds=4.2), "video ends after 4.20"),
+        (replace(OUTPUT, audio=()), "audio tracks: 0"),
+        (replace(OUTPUT, audio=(AUDIO, AUDIO)), "audio tracks: 2"),
+        (replace(OUTPUT, audio=(replace(AUDIO, codec="opus"),)), "audio codec is opus"),
+        (replace(OUTPUT, audio=(replace(AUDIO, end_seconds=2.0),)), "audio ends after 2.00"),
+    ],
+)
+def test_one_wrong_thing_is_the_one_difference(output: MediaFacts, words: str) -> None:
+    (found,) = differences(spec(**ASKED), SOURCE, output)
+
+    assert words in found
+
+
+def test_sound_that_was_not_wanted_is_a_difference() -> None:
+    (found,) = differences(spec(**ASKED, audio="none"), SOURCE, OUTPUT)
+
+    assert found == "audio tracks: 1, expected were 0"
+
+
+def test_copied_sound_may_have_any_codec() -> None:
+    opus = replace(OUTPUT, audio=(replace(AUDIO, codec="opus"),))
+
+    assert differences(spec(**ASKED, audio="copy"), SOURCE, opus) == []
+
+
+def test_limit_shorter_than_the_source_is_the_length() -> None:
+    short = replace(with_video(OUTPUT, end_seconds=2.0), audio=(replace(AUDIO, end_seconds=2.0),))
+
+    assert differences(spec(duration_seconds=2.0), SOURCE, short) == []
+    assert len(differences(spec(duration_seconds=2.0), SOURCE, OUTPUT)) == 2
+
+
+def test_limit_longer_than_the_source_asks_for_the_whole_source() -> None:
+    assert differences(spec(duration_seconds=60.0), SOURCE, OUTPUT) == []
+
+
+def test_test_source_has_to_be_as_long_as_asked() -> None:
+    assert len(differences(spec(duration_seconds=5.0), None, OUTPUT)) == 2
+
+
+def test_one_frame_of_a_slow_source_is_tolerated() -> None:
+    slow = with_video(SOURCE, fps=Fraction(1))
+
+    assert differences(spec(**ASKED), slow, with_video(OUTPUT, end_seconds=3.1)) == []
+
+
+def test_source_whose_video_length_nobody_knows_is_not_judged_by_its_audio() -> None:
+    unknown = replace(with_video(SOURCE, end_seconds=None), duration_seconds=10.0)
+
+    assert differences(spec(**ASKED), unknown, OUTPUT) == []
+
+
+def test_ntsc_rates_rounded_by_a_container_are_right() -> None:
+    rounded = with_video(OUTPUT, fps=Fraction(2997, 100))
+
+    assert differences(spec(**ASKED, fps="30000/1001"), SOURCE, rounded) == []
+    assert len(differences(spec(**ASKED, fps="30"), SOURCE, rounded)) == 1
+
+
+def test_unasked_frame_rate_may_be_any() -> None:
+    assert differences(spec(**ASKED, fps=None), SOURCE, with_video(OUTPUT, fps=Fraction(7))) == []
