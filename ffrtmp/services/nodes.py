@@ -78,9 +78,10 @@ class NodeService:
             if node.epoch != beat.epoch:
                 raise StaleEpoch(f"node {node.name} has registered again since")
             is_newest = beat.seq > node.heartbeat_seq
+            farm_seconds = self._context.farm_seconds(tx)
             if is_newest:
-                self._hear(tx, node, beat)
-            orders = [(said, self._order(tx, node, said)) for said in beat.attempts]
+                self._hear(tx, node, beat, farm_seconds)
+            orders = [(said, self._order(tx, node, said, farm_seconds)) for said in beat.attempts]
             if is_newest:
                 self._note_omissions(tx, node, beat)
             return BeatAnswer(orders=orders, drain=node.is_draining)
@@ -155,15 +156,15 @@ class NodeService:
             if (attempt.job_id, attempt.number) not in said.holding:
                 self._lose(tx, attempt, "the agent restarted without it")
 
-    def _hear(self, tx: Transaction, node: Node, beat: Beat) -> None:
+    def _hear(self, tx: Transaction, node: Node, beat: Beat, farm_seconds: float) -> None:
         now = self._context.now()
-        farm_seconds = self._context.farm_seconds(tx)
         tx.nodes.hear(node.id, seq=beat.seq, load=beat.load, farm_seconds=farm_seconds, now=now)
         if node.is_offline:
             tx.events.append(self._event(EventKind.NODE_ONLINE, node))
 
-    def _order(self, tx: Transaction, node: Node, said: AttemptProgress) -> Order:
-        farm_seconds = self._context.farm_seconds(tx)
+    def _order(
+        self, tx: Transaction, node: Node, said: AttemptProgress, farm_seconds: float
+    ) -> Order:
         is_live = tx.attempts.note_progress(
             said,
             node_id=node.id,

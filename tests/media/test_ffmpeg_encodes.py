@@ -6,9 +6,11 @@ from typing import Any
 import av
 import pytest
 
+from ffrtmp.domain.retry import FailureClass
 from tests.media.specs import BUNNY, FFMPEG, make_clip, run, spec
 from workers.ffmpeg.command import transcode
-from workers.ffmpeg.probe import probe
+from workers.ffmpeg.failures import classify
+from workers.ffmpeg.probe import ProbeFailed, probe
 from workers.ffmpeg.verify import differences
 
 MATRIX = [
@@ -198,18 +200,37 @@ def test_pixels_that_are_not_square_keep_the_display_shape(tmp_path: Path) -> No
     assert _bright_columns(tmp_path / "out.mp4") == pytest.approx((80, 240), abs=3)
 
 
-def test_cover_picture_is_not_taken_for_the_video(tmp_path: Path) -> None:
+def test_cover_picture_of_a_song_is_no_video(tmp_path: Path) -> None:
     cover = make_clip(
         tmp_path / "cover.png", "-f", "lavfi", "-i", "color=red:size=300x300", "-frames:v", "1"
     )
-    source = make_clip(
-        tmp_path / "covered.mp4",
-        *("-i", str(cover), "-i", str(BUNNY), "-map", "0", "-map", "1", "-c", "copy"),
-        *("-disposition:v:0", "attached_pic"),
+    song = make_clip(
+        tmp_path / "song.m4a",
+        *("-i", str(cover), "-i", str(BUNNY), "-map", "0", "-map", "1:a", "-c", "copy"),
+        *("-disposition:v:0", "attached_pic", "-f", "mp4"),
+    )
+    argv = transcode(
+        spec(),
+        ffmpeg=FFMPEG,
+        source=str(song),
+        has_audio=True,
+        destination=tmp_path / "out.mp4",
+        threads=1,
     )
 
-    assert probe(str(source)).video.width == 1280
-    assert encode(tmp_path, source, fps=None) == []
+    end, log = run(argv)
+
+    failure = classify(exit_code=end.exit_code, signal=end.signal, stderr=log)
+    assert failure.failure_class is FailureClass.BAD_INPUT
+    with pytest.raises(ProbeFailed, match="has no video"):
+        probe(str(song))
+
+
+def test_rounded_sizes_still_have_square_pixels(tmp_path: Path) -> None:
+    assert encode(tmp_path, BUNNY, width=854, height=480, duration_seconds=0.2) == []
+
+    with av.open(str(tmp_path / "out.mp4")) as media:
+        assert media.streams.video[0].sample_aspect_ratio == 1
 
 
 def test_output_holds_no_data_or_chapter_tracks(tmp_path: Path) -> None:
@@ -258,7 +279,7 @@ def test_strange_file_names_are_only_names(tmp_path: Path) -> None:
 
 
 def test_playlist_that_points_at_other_protocols_reads_nothing(tmp_path: Path) -> None:
-    playlist = tmp_path / "list.mp4"
+    playlist = tmp_path / "list.m3u8"
     playlist.write_text("#EXTM3U\n#EXTINF:5,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n")
     argv = transcode(
         spec(),

@@ -150,14 +150,18 @@ def no_idempotency(patch: Patch, world: World, nodes: list[SimNode]) -> None:
 
 def no_top_up(patch: Patch, world: World, nodes: list[SimNode]) -> None:
     """A lost hint stays lost."""
-    patch(Reconciler, "_top_up", lambda self, farm_seconds: 0)
+    patch(Reconciler, "_top_up", _nothing)
 
 
 def no_epochs(patch: Patch, world: World, nodes: list[SimNode]) -> None:
     """A restarted agent keeps the leases it forgot; heartbeats never take them away."""
-    patch(node_service.NodeService, "_lose_unnamed", lambda self, tx, said: None)
-    patch(node_service.NodeService, "_note_omissions", lambda self, tx, node, beat: None)
-    patch(Reconciler, "_end_stalled", lambda self, farm_seconds: 0)
+    patch(node_service.NodeService, "_lose_unnamed", _nothing)
+    patch(node_service.NodeService, "_note_omissions", _nothing)
+    patch(Reconciler, "_end_stalled", _nothing)
+
+
+def _nothing(*_said: object) -> int:
+    return 0
 
 
 MUTANTS: Mapping[str, Mutant] = {

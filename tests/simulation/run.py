@@ -1,6 +1,6 @@
 """One seed: a farm, a workload, faults, then rest, and the invariants."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ffrtmp.domain.errors import FarmError
 from ffrtmp.domain.ranking import Priority, Queue
@@ -46,6 +46,13 @@ def run_seed(seed: int, mutate: Mutation | None = None) -> None:
         checker.end(clients.submitted)
     except Exception as error:
         raise Violation(f"seed {seed} at {world.seconds:.1f} s: {error!r}") from error
+
+
+def run_seeds(seeds: Sequence[int]) -> int:
+    """Several seeds, one after the other; how many held."""
+    for seed in seeds:
+        run_seed(seed)
+    return len(seeds)
 
 
 class Clients:

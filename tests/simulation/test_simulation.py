@@ -4,23 +4,26 @@
 """
 
 import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.node import SimNode
-from tests.simulation.run import run_seed
+from tests.simulation.run import run_seed, run_seeds
 from tests.simulation.world import Violation, World
 
 SEEDS = int(os.environ.get("FFRTMP_SIMULATION_SEEDS", "500"))
-SHARDS = 10
 SEEDS_PER_MUTANT = 120
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
-def test_invariants_hold_through_faults_for_every_seed(shard: int) -> None:
-    for seed in range(shard, SEEDS, SHARDS):
-        run_seed(seed)
+def test_invariants_hold_through_faults_for_every_seed() -> None:
+    processes = os.cpu_count() or 1
+    shards = [range(first, SEEDS, processes) for first in range(processes)]
+
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        assert sum(pool.map(run_seeds, shards)) == SEEDS
 
 
 @pytest.mark.parametrize("name", MUTANTS)
@@ -29,6 +32,9 @@ def test_mutant_turns_the_simulation_red(name: str, monkeypatch: pytest.MonkeyPa
         monkeypatch.undo()
         MUTANTS[name](monkeypatch.setattr, world, nodes)
 
-    with pytest.raises(Violation, match="seed"):
+    def run_all() -> None:
         for seed in range(SEEDS_PER_MUTANT):
             run_seed(seed, mutate)
+
+    with pytest.raises(Violation, match="seed"):
+        run_all()

@@ -155,22 +155,12 @@ def upgrade() -> None:
     op.create_index("ix_jobs_node_id", "jobs", ["node_id"], unique=False)
     op.create_index("ix_jobs_retry_at", "jobs", ["retry_at"], unique=False)
     op.create_index(
-        "ix_jobs_pending_by_queue",
+        "ix_jobs_by_queue",
         "jobs",
-        ["queue_name", "rank", "sequence_number"],
+        ["status", "queue_name", "rank", "sequence_number"],
         unique=False,
-        sqlite_where=sa.text("status = 'pending'"),
-        postgresql_where=sa.text("status = 'pending'"),
     )
-    op.create_index(
-        "ix_jobs_pending_by_rank",
-        "jobs",
-        ["rank", "sequence_number"],
-        unique=False,
-        sqlite_where=sa.text("status = 'pending'"),
-        postgresql_where=sa.text("status = 'pending'"),
-    )
-    op.create_index("ix_jobs_status", "jobs", ["status", "sequence_number"], unique=False)
+    op.create_index("ix_jobs_by_rank", "jobs", ["status", "rank", "sequence_number"], unique=False)
     op.create_table(
         "nodes",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -215,19 +205,8 @@ def downgrade() -> None:
     op.drop_table("submissions")
     op.drop_index("ix_nodes_heard", table_name="nodes")
     op.drop_table("nodes")
-    op.drop_index("ix_jobs_status", table_name="jobs")
-    op.drop_index(
-        "ix_jobs_pending_by_rank",
-        table_name="jobs",
-        sqlite_where=sa.text("status = 'pending'"),
-        postgresql_where=sa.text("status = 'pending'"),
-    )
-    op.drop_index(
-        "ix_jobs_pending_by_queue",
-        table_name="jobs",
-        sqlite_where=sa.text("status = 'pending'"),
-        postgresql_where=sa.text("status = 'pending'"),
-    )
+    op.drop_index("ix_jobs_by_rank", table_name="jobs")
+    op.drop_index("ix_jobs_by_queue", table_name="jobs")
     op.drop_index("ix_jobs_retry_at", table_name="jobs")
     op.drop_index("ix_jobs_node_id", table_name="jobs")
     op.drop_index("ix_jobs_completed_at", table_name="jobs")

@@ -1,0 +1,237 @@
+"""The one module that knows ffmpeg's flags: from a job's spec to an argument list, purely."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+from ffrtmp.domain.media import Audio, Codec, Container, FrameSize, Hardware, Preset
+from ffrtmp.domain.parameters import DEFAULT_TEST_SECONDS, TEST_FPS
+from ffrtmp.schemas import JobSpec
+
+GOP_SECONDS: Final = 2
+"""Distance of key frames of live outputs: what players and packagers of live streams expect."""
+TEST_TITLE: Final = "ffrtmp test source"
+
+SOFTWARE_ENCODERS: Final = {
+    Codec.H264: "libx264",
+    Codec.HEVC: "libx265",
+    Codec.AV1: "libsvtav1",
+    Codec.VP9: "libvpx-vp9",
+}
+_FORMATS: Final = {Container.MP4: "mp4", Container.MKV: "matroska", Container.WEBM: "webm"}
+_SVT_PRESETS: Final = {
+    Preset.ULTRAFAST: 12,
+    Preset.VERYFAST: 10,
+    Preset.FAST: 8,
+    Preset.MEDIUM: 6,
+    Preset.SLOW: 4,
+}
+# libvpx: cpu-used for deadline good (0 to 5) and for deadline realtime (5 to 8)
+_VP9_SPEEDS: Final = {
+    Preset.ULTRAFAST: 5,
+    Preset.VERYFAST: 5,
+    Preset.FAST: 4,
+    Preset.MEDIUM: 2,
+    Preset.SLOW: 1,
+}
+_VP9_REALTIME_SPEEDS: Final = {
+    Preset.ULTRAFAST: 8,
+    Preset.VERYFAST: 8,
+    Preset.FAST: 7,
+    Preset.MEDIUM: 6,
+    Preset.SLOW: 5,
+}
+_NETWORK_TIMEOUT_MICROSECONDS: Final = 15_000_000
+_FILE_PROTOCOLS: Final = "file"
+_REMOTE_PROTOCOLS: Final = "http,https,tcp,tls,crypto"
+# up to 5.1: layouts that the encoder takes; 5.1(side), as AC-3 decodes to, becomes 5.1
+_LAYOUTS: Final = {
+    Audio.AAC: "mono|stereo|3.0|4.0|5.0|5.1",
+    Audio.OPUS: "mono|stereo|3.0|quad|5.0|5.1",
+}
+_AUDIO_ENCODERS: Final = {Audio.AAC: "aac", Audio.OPUS: "libopus"}
+
+
+class UnsupportedSpec(Exception):  # noqa: N818
+    """No command line of this module does what the spec asks."""
+
+
+def transcode(
+    spec: JobSpec,
+    *,
+    ffmpeg: Path,
+    source: str | None,
+    has_audio: bool,
+    destination: Path,
+    threads: int | None,
+) -> tuple[str, ...]:
+    """The argv that makes ``destination`` what the spec says.
+
+    ``source`` is an absolute path or an http(s) URL, None for the synthetic test source;
+    ``has_audio`` says whether it has sound. ``destination`` is the attempt's own temporary file:
+    it is overwritten. Raises UnsupportedSpec for hardware encoders and relative paths.
+    """
+    if spec.hardware not in (Hardware.AUTO, Hardware.CPU):
+        raise UnsupportedSpec(f"{spec.hardware} encoding is not built yet")
+    if not destination.is_absolute():
+        raise UnsupportedSpec(f"{destination} is not absolute")
+    return (
+        str(ffmpeg),
+        *("-hide_banner", "-nostdin", "-y", "-loglevel", "level+info"),
+        *("-nostats", "-progress", "pipe:1", "-abort_on", "empty_output"),
+        *_threads(threads),
+        *(_test_source(spec) if source is None else _source(source)),
+        *("-map", "0:v:0" if source is None else "0:V:0"),
+        *("-vf", _video_filters(spec)),
+        *_video_encoder(spec, threads),
+        *_rate(spec),
+        *(_key_frames(spec) if spec.live else ()),
+        *_audio(spec, is_synthetic=source is None, has_audio=has_audio),
+        *("-sn", "-dn", "-map_metadata", "0"),
+        *(("-metadata", f"title={TEST_TITLE}") if source is None else ()),
+        *_limit(spec, is_synthetic=source is None),
+        *_threads(threads),
+        *_container(spec.container),
+        f"file:{destination}",
+    )
+
+
+def is_remote(source: str) -> bool:
+    """True for an http(s) URL."""
+    return source.lower().startswith(("http://", "https://"))
+
+
+def _threads(threads: int | None) -> tuple[str, ...]:
+    return () if threads is None else ("-threads", str(threads))
+
+
+def _source(source: str) -> tuple[str, ...]:
+    if not is_remote(source):
+        if not source.startswith("/"):
+            raise UnsupportedSpec(f"{source!r} is not absolute")
+        return ("-protocol_whitelist", _FILE_PROTOCOLS, "-i", f"file:{source}")
+    return (
+        *("-protocol_whitelist", _REMOTE_PROTOCOLS),
+        *("-rw_timeout", str(_NETWORK_TIMEOUT_MICROSECONDS)),
+        *("-reconnect", "1", "-reconnect_streamed", "1", "-reconnect_delay_max", "5"),
+        *("-i", source),
+    )
+
+
+def _test_source(spec: JobSpec) -> tuple[str, ...]:
+    rate = Fraction(spec.fps) if spec.fps else TEST_FPS
+    picture = f"testsrc2=size={spec.width}x{spec.height}:rate={rate}"
+    if spec.audio is Audio.NONE:
+        return ("-f", "lavfi", "-i", picture)
+    tone = "sine=frequency=440:sample_rate=48000"
+    return ("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone)
+
+
+def _video_filters(spec: JobSpec) -> str:
+    rate = (f"fps={Fraction(spec.fps)}",) if spec.fps else ()
+    size = FrameSize(width=spec.width, height=spec.height)
+    return ",".join((*rate, _fitted(size), "setsar=1", "format=yuv420p"))
+
+
+def _fitted(size: FrameSize) -> str:
+    """Filters that fit the picture as it is displayed into the frame, black around it.
+
+    ``dar`` counts the source's pixel shape in; sides are even, as 4:2:0 needs.
+    """
+    w, h = size.width, size.height
+    width = f"min({w},max(2,round({h}*dar/2)*2))"
+    height = f"min({h},max(2,round({w}/dar/2)*2))"
+    return f"scale=w='{width}':h='{height}',pad={w}:{h}:(ow-iw)/2:(oh-ih)/2"
+
+
+def _video_encoder(spec: JobSpec, threads: int | None) -> tuple[str, ...]:
+    name = ("-c:v", SOFTWARE_ENCODERS[spec.codec])
+    match spec.codec:
+        case Codec.H264:
+            tune = ("-tune", "zerolatency") if spec.live else ()
+            return (*name, "-preset", spec.preset.value, *tune)
+        case Codec.HEVC:
+            return (*name, *_x265(spec, threads))
+        case Codec.AV1:
+            return (*name, *_svt_av1(spec))
+        case Codec.VP9:
+            return (*name, *_vp9(spec))
+
+
+def _x265(spec: JobSpec, threads: int | None) -> tuple[str, ...]:
+    quiet = ["log-level=error"]
+    pools = [f"pools={threads}"] if threads is not None else []
+    closed = ["open-gop=0", "scenecut=0"] if spec.live else []
+    return (
+        *("-preset", spec.preset.value),
+        *(("-tune", "zerolatency") if spec.live else ()),
+        *("-x265-params", ":".join(quiet + pools + closed)),
+        *(("-tag:v", "hvc1") if spec.container is Container.MP4 else ()),
+    )
+
+
+def _svt_av1(spec: JobSpec) -> tuple[str, ...]:
+    preset = ("-preset", str(_SVT_PRESETS[spec.preset]))
+    # pred-struct=1 is SVT-AV1's low delay; constant bit rate works only with it
+    return (*preset, "-svtav1-params", "pred-struct=1:scd=0") if spec.live else preset
+
+
+def _vp9(spec: JobSpec) -> tuple[str, ...]:
+    if not spec.live:
+        speed = str(_VP9_SPEEDS[spec.preset])
+        return ("-deadline", "good", "-cpu-used", speed, "-row-mt", "1")
+    speed = str(_VP9_REALTIME_SPEEDS[spec.preset])
+    latency = ("-deadline", "realtime", "-lag-in-frames", "0")
+    return (*latency, "-cpu-used", speed, "-row-mt", "1")
+
+
+def _rate(spec: JobSpec) -> tuple[str, ...]:
+    if spec.bits_per_second is None:
+        # libvpx takes crf for a ceiling, not a target, unless the bit rate is 0
+        unbounded = ("-b:v", "0") if spec.codec is Codec.VP9 else ()
+        return (*("-crf", str(spec.crf)), *unbounded) if spec.crf is not None else ()
+    bits = spec.bits_per_second
+    ceiling = ("-maxrate", str(bits), "-bufsize", str(2 * bits)) if spec.live else ()
+    return ("-b:v", str(bits), *ceiling)
+
+
+def _key_frames(spec: JobSpec) -> tuple[str, ...]:
+    if spec.fps is None:  # the source's rate is not known here: go by time
+        every = f"expr:gte(t,n_forced*{GOP_SECONDS})"
+        return ("-g", "600", "-force_key_frames", every, "-flags", "+cgop")
+    frames = str(round(Fraction(spec.fps) * GOP_SECONDS))
+    scene_cuts = ("-sc_threshold", "0") if spec.codec is Codec.H264 else ()
+    return ("-g", frames, "-keyint_min", frames, *scene_cuts, "-flags", "+cgop")
+
+
+def _audio(spec: JobSpec, *, is_synthetic: bool, has_audio: bool) -> tuple[str, ...]:
+    if spec.audio is Audio.NONE or not (has_audio or is_synthetic):
+        return ("-an",)
+    mapped = ("-map", "1:a:0" if is_synthetic else "0:a?")
+    if spec.audio is Audio.COPY and not is_synthetic:
+        return (*mapped, "-c:a", "copy")
+    codec = audio_codec(spec.audio, spec.container)
+    # bit rates are the encoders' own: they follow the number of channels
+    layouts = f"aformat=channel_layouts={_LAYOUTS[codec]}"
+    return (*mapped, "-c:a", _AUDIO_ENCODERS[codec], "-af", layouts)
+
+
+def audio_codec(audio: Audio, container: Container) -> Audio:
+    """The codec of re-encoded sound; ``auto``, and ``copy`` of a test tone, suit the container."""
+    if audio in (Audio.AAC, Audio.OPUS):
+        return audio
+    return Audio.OPUS if container is Container.WEBM else Audio.AAC
+
+
+def _limit(spec: JobSpec, *, is_synthetic: bool) -> tuple[str, ...]:
+    seconds = spec.duration_seconds
+    if seconds is None and is_synthetic:
+        seconds = DEFAULT_TEST_SECONDS
+    return () if seconds is None else ("-t", f"{seconds:.6f}".rstrip("0").rstrip("."))
+
+
+def _container(container: Container) -> tuple[str, ...]:
+    if container is not Container.MP4:
+        return ("-map_chapters", "0", "-f", _FORMATS[container])
+    # mp4 keeps chapters in a text track, which is a data stream to everyone else
+    return ("-map_chapters", "-1", "-movflags", "+faststart", "-f", _FORMATS[container])

@@ -1,0 +1,148 @@
+"""What an ffmpeg run that went wrong died of, read from its own words.
+
+The patterns come from the real output of ffmpeg 9.0 (tests/unit/test_ffmpeg_failures.py holds
+the samples); those of older versions say the same without the ``[error]`` marks.
+"""
+
+import re
+import signal as signals
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from ffrtmp.domain.retry import FailureClass
+
+MAX_MESSAGE_LENGTH: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why, and the one line of output that says so."""
+
+    failure_class: FailureClass
+    message: str
+
+
+def classify(*, exit_code: int | None, signal: int | None, stderr: str) -> Failure:
+    """The failure of one run.
+
+    An ``exit_code`` of 0 is for a run whose output turned out wrong: ffmpeg also ends with 0
+    after an input that broke off, and then the class is the input's, not ``output_wrong``.
+    """
+    complaints = list(_complaints(stderr))
+    for pattern, failure_class in _RULES if exit_code != 0 else _BROKEN_OFF:
+        for line in complaints:
+            if pattern.search(line):
+                return Failure(failure_class=failure_class, message=_quoted(line))
+    if exit_code == 0:
+        return Failure(failure_class=FailureClass.OUTPUT_WRONG, message="ffmpeg saw no error")
+    if signal is not None:
+        return _ended_by(signal)
+    how = f"ffmpeg ended with exit code {exit_code}"
+    if complaints:
+        how += f": {_quoted(complaints[-1])}"
+    return Failure(failure_class=FailureClass.ENCODER, message=how)
+
+
+def _ended_by(signal: int) -> Failure:
+    name = signals.Signals(signal).name if signal in set(signals.Signals) else str(signal)
+    if signal == signals.SIGXFSZ:
+        return Failure(
+            failure_class=FailureClass.LIMIT_EXCEEDED, message="ffmpeg reached a file size limit"
+        )
+    return Failure(failure_class=FailureClass.KILLED, message=f"ffmpeg was ended by {name}")
+
+
+_LEVEL = re.compile(r"\[(info|verbose|debug|warning|error|fatal|panic)\] ")
+_MARKS = re.compile(r"^(\[[^\]\n]* @ 0x[0-9a-f]+\] |\[(?:warning|error|fatal|panic)\] )+")
+_ECHO = re.compile(
+    r"^(Error (opening|while opening) (input|output) files? (file:|https?:)|Input #|Output #)"
+)
+
+
+def _complaints(stderr: str) -> Iterator[str]:
+    """Lines that may say what is wrong: never those that only repeat names out of the media."""
+    has_levels = _LEVEL.search(stderr) is not None
+    for raw in stderr.splitlines():
+        level = _LEVEL.search(raw)
+        if has_levels and (level is None or level[1] in ("info", "verbose", "debug")):
+            continue
+        line = _MARKS.sub("", raw).strip()
+        if line and not _ECHO.match(line):
+            yield line
+
+
+def _quoted(line: str) -> str:
+    return line if len(line) <= MAX_MESSAGE_LENGTH else line[: MAX_MESSAGE_LENGTH - 1] + "…"
+
+
+def _rules(*rules: tuple[str, FailureClass]) -> tuple[tuple[re.Pattern[str], FailureClass], ...]:
+    return tuple((re.compile(pattern, re.IGNORECASE), found) for pattern, found in rules)
+
+
+_C = FailureClass
+_NETWORK = (
+    r"Connection refused$|Connection reset by peer$|Connection timed out$|Broken pipe$"
+    r"|Network is unreachable$|No route to host$|Operation timed out$"
+)
+
+_RULES: Final = _rules(
+    # the disk: it makes everything after it fail too
+    (r"No space left on device\)?$|Disk quota exceeded\)?$", _C.NO_SPACE),
+    # the remote input
+    (r"Server returned 404|HTTP error (404|410)\b", _C.INPUT_MISSING),
+    (r"Server returned 40[13]|HTTP error (401|403)\b", _C.INPUT_REFUSED),
+    (r"Server returned 400|HTTP error 400\b", _C.INPUT_REFUSED),
+    (r"Server returned [45]XX|HTTP error (4|5)\d\d\b", _C.CONNECTION),
+    (r"Failed to resolve hostname|Temporary failure in name resolution", _C.CONNECTION),
+    (_NETWORK, _C.CONNECTION),
+    (r"Stream ends prematurely at", _C.CONNECTION),
+    (r"SSL routines|TLS handshake|certificate verify failed|Unable to open .*tls", _C.CONNECTION),
+    (r"Protocol '\S*' not on whitelist", _C.INPUT_REFUSED),
+    (r"Protocol not found$", _C.INPUT_REFUSED),
+    # the output
+    (
+        r"Error opening output .*: (Permission denied|Read-only file system|Is a directory"
+        r"|No such file or directory|Operation not permitted|File name too long)$",
+        _C.OUTPUT_REFUSED,
+    ),
+    (r"Error opening output .*: Input/output error$", _C.NO_SPACE),
+    # the local input
+    (r"Error opening input: (No such file or directory|Not a directory)$", _C.INPUT_MISSING),
+    (r"Error opening input: (Permission denied|Operation not permitted)$", _C.INPUT_REFUSED),
+    (r"Error opening input: Is a directory$", _C.INPUT_REFUSED),
+    (r"moov atom not found", _C.BAD_INPUT),
+    (r"Stream map '.*' matches no streams", _C.BAD_INPUT),
+    (r"does not contain any stream$", _C.BAD_INPUT),
+    (r"Error opening input: (Invalid data found|End of file)", _C.BAD_INPUT),
+    (r"Output file is empty, nothing was encoded", _C.BAD_INPUT),
+    (r"Decode error rate .* exceeds maximum", _C.BAD_INPUT),
+    (r"Cannot determine format of input .* after EOF", _C.BAD_INPUT),
+    # the encoder's device
+    (r"Cannot load libcuda|Cannot load nvcuda|libnvidia-encode|CUDA_ERROR_", _C.HARDWARE),
+    (r"OpenEncodeSessionEx failed|No capable devices found|Error creating a MFX", _C.HARDWARE),
+    (r"Failed to initiali[sz]e VAAPI|No VA display found|Device creation failed", _C.HARDWARE),
+    # what was asked for
+    (r"Unknown encoder '|Encoder not found$|No such filter: '|Filter not found$", _C.UNSUPPORTED),
+    (r"Unrecognized option '|Option not found$|Error parsing a filter", _C.UNSUPPORTED),
+    (r"Unknown input format: '|Requested output format '.*' is not known", _C.UNSUPPORTED),
+    (r"are supported for WebM|codec not currently supported in container", _C.UNSUPPORTED),
+    (r"invalid preset '|Error setting preset|Invalid channel layout", _C.UNSUPPORTED),
+    (r"Picture size \d+x\d+ is invalid", _C.UNSUPPORTED),
+    (r"Could not write header \(incorrect codec parameters", _C.UNSUPPORTED),
+    # memory is the node's, and another node may have more
+    (r"Cannot allocate memory\)?$", _C.KILLED),
+    # older versions name the file before the reason; a missing one is the input: outputs are ours
+    (r": No such file or directory$", _C.INPUT_MISSING),
+    (r": Permission denied$", _C.INPUT_REFUSED),
+    (r": Invalid data found when processing input$", _C.BAD_INPUT),
+)
+
+_BROKEN_OFF: Final = _rules(
+    (r"Stream ends prematurely at", _C.CONNECTION),
+    (_NETWORK, _C.CONNECTION),
+    (r"Error during demuxing: (Input/output error|Connection)", _C.CONNECTION),
+    (r"partial file$|File ended prematurely|Truncating packet|moov atom not found", _C.BAD_INPUT),
+    (r"Error during demuxing: Invalid data", _C.BAD_INPUT),
+    (r"Output file is empty|Empty output", _C.BAD_INPUT),
+)

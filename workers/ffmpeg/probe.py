@@ -1,0 +1,87 @@
+"""What a file or URL holds, found out in a child process: a parser may crash, hang or grow."""
+
+import json
+import signal
+import subprocess
+import sys
+from fractions import Fraction
+from resource import RLIMIT_AS, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE
+from typing import Any, Final
+
+from ffrtmp.domain.retry import FailureClass
+from workers.ffmpeg.child import MINIMAL_ENVIRONMENT, dying_with_parent
+from workers.ffmpeg.facts import AudioFacts, MediaFacts, VideoFacts
+
+MEMORY_LIMIT_BYTES: Final = 4 << 30
+_CRASHES: Final = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGXCPU)
+
+
+class ProbeFailed(Exception):  # noqa: N818
+    """The location could not be read as media."""
+
+    def __init__(self, failure_class: FailureClass, message: str) -> None:
+        super().__init__(message)
+        self.failure_class = failure_class
+        self.message = message
+
+
+def probe(location: str, *, timeout_seconds: float = 30, count_frames: bool = False) -> MediaFacts:
+    """The facts of an absolute path or an http(s) URL; raises ProbeFailed.
+
+    ``count_frames`` reads the file to its end: for outputs. Otherwise only the beginning is
+    read and, of a local file, the end, which shows a file that breaks off.
+    """
+    cpu_seconds = max(1, int(timeout_seconds) + 1)
+    limits = {
+        RLIMIT_AS: MEMORY_LIMIT_BYTES,
+        RLIMIT_CPU: cpu_seconds,
+        RLIMIT_FSIZE: 0,
+        RLIMIT_NOFILE: 64,
+    }
+    mode = "count" if count_frames else "look"
+    try:
+        end = subprocess.run(
+            [sys.executable, "-I", "-m", "workers.ffmpeg.probe_child", mode, location],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=dict(MINIMAL_ENVIRONMENT),
+            timeout=timeout_seconds,
+            check=False,
+            start_new_session=True,
+            preexec_fn=dying_with_parent(limits),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ProbeFailed(
+            FailureClass.CONNECTION, f"{location}: not read within {timeout_seconds:g} s"
+        ) from error
+    if end.returncode < 0:
+        raise _crashed(location, -end.returncode)
+    try:
+        answer: dict[str, Any] = json.loads(end.stdout)
+    except ValueError as error:
+        words = end.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise ProbeFailed(FailureClass.AGENT, f"the probe failed: {''.join(words)}") from error
+    if "failure" in answer:
+        raise ProbeFailed(FailureClass(answer["failure"]["class"]), answer["failure"]["message"])
+    return _facts(answer["facts"])
+
+
+def _crashed(location: str, number: int) -> ProbeFailed:
+    if number in _CRASHES:
+        return ProbeFailed(
+            FailureClass.BAD_INPUT,
+            f"{location}: reading it crashes the parser ({signal.Signals(number).name})",
+        )
+    return ProbeFailed(FailureClass.KILLED, f"the probe was ended by signal {number}")
+
+
+def _facts(raw: dict[str, Any]) -> MediaFacts:
+    video = {**raw["video"], "rotation_degrees": raw["rotation_degrees"]}
+    video["fps"] = Fraction(video["fps"]) if video["fps"] else None
+    return MediaFacts(
+        container=raw["container"],
+        duration_seconds=raw["duration_seconds"],
+        size_bytes=raw["size_bytes"],
+        video=VideoFacts(**video),
+        audio=tuple(AudioFacts(**track) for track in raw["audio"]),
+    )

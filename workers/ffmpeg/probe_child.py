@@ -1,0 +1,265 @@
+"""The child process of the probe: ``python -m workers.ffmpeg.probe_child look|count LOCATION``.
+
+It prints one JSON object, ``{"facts": …}`` or ``{"failure": {"class", "message"}}``.
+"""
+
+import errno
+import json
+import re
+import stat
+import sys
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import av.container
+import av.error
+import av.stream
+from av.stream import Disposition
+
+from ffrtmp.domain.retry import FailureClass
+
+OPEN_TIMEOUT_SECONDS: Final = 20.0
+READ_TIMEOUT_SECONDS: Final = 10.0
+# formats whose header says how long they are: only these can be seen to break off
+_WITH_DURATION: Final = frozenset({"mov", "matroska", "avi", "flv", "asf"})
+_MISSING_SECONDS: Final = 0.5
+_MISSING_FRACTION: Final = 0.02
+
+
+class Refused(Exception):  # noqa: N818
+    """The location is not usable, and why."""
+
+    def __init__(self, failure_class: FailureClass, message: str) -> None:
+        super().__init__(message)
+        self.failure_class = failure_class
+
+
+@dataclass(slots=True)
+class Extent:
+    """What reading packets showed: per track the end in seconds, of the video also a count."""
+
+    ends: dict[int, float] = field(default_factory=dict)
+    frames: int = 0
+
+    def end(self) -> float | None:
+        """The end of the track that ends last."""
+        return max(self.ends.values(), default=None)
+
+
+def main(arguments: list[str]) -> int:
+    """Print the answer; always 0."""
+    mode, location = arguments
+    try:
+        answer: dict[str, Any] = {"facts": look(location, count=mode == "count")}
+    except Refused as refused:
+        answer = {"failure": {"class": refused.failure_class, "message": str(refused)}}
+    except MemoryError:
+        message = f"{location}: reading it takes more memory than a probe may have"
+        answer = {"failure": {"class": FailureClass.BAD_INPUT, "message": message}}
+    except (av.error.FFmpegError, OSError, EOFError) as error:
+        answer = {"failure": _failure(location, error)}
+    json.dump(answer, sys.stdout)
+    return 0
+
+
+def look(location: str, *, count: bool) -> dict[str, Any]:
+    """The facts of the location, as JSON."""
+    is_remote = re.match(r"https?://", location) is not None
+    size = None if is_remote else _check_file(location)
+    with _opened(location, is_remote=is_remote) as media:
+        video = _main_video(location, media)
+        extent = None if is_remote and not count else _extent(location, media, video, count=count)
+        facts = {
+            "container": media.format.name,
+            "duration_seconds": _seconds(media.duration, Fraction(1, 1_000_000)),
+            "size_bytes": size if not is_remote else (media.size if media.size > 0 else None),
+            "video": _video_facts(media, video, extent, count=count),
+            "audio": [_audio_facts(media, track, extent) for track in media.streams.audio],
+        }
+        index = video.index
+    with _opened(location, is_remote=is_remote) as media:  # from the beginning again
+        return {**facts, "rotation_degrees": _rotation(media, index)}
+
+
+def _check_file(location: str) -> int:
+    status = Path(location).stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise Refused(FailureClass.INPUT_REFUSED, f"{location}: is not a regular file")
+    if status.st_size == 0:
+        raise Refused(FailureClass.BAD_INPUT, f"{location}: is empty")
+    return status.st_size
+
+
+def _opened(location: str, *, is_remote: bool) -> av.container.InputContainer:
+    if not is_remote:
+        return av.open(f"file:{Path(location).absolute()}", options={"protocol_whitelist": "file"})
+    options = {"protocol_whitelist": "http,https,tcp,tls,crypto", "reconnect": "1"}
+    timeouts = (OPEN_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
+    return av.open(location, options=options, timeout=timeouts)
+
+
+def _main_video(location: str, media: av.container.InputContainer) -> av.VideoStream:
+    for track in media.streams.video:
+        is_cover = bool(track.disposition & Disposition.attached_pic)
+        if not is_cover and track.codec_context.width > 0:
+            return track
+    raise Refused(FailureClass.BAD_INPUT, f"{location}: has no video")
+
+
+def _extent(
+    location: str, media: av.container.InputContainer, video: av.VideoStream, *, count: bool
+) -> Extent:
+    """How far the data really go; Refused where they end well before the header says."""
+    promised = _seconds(media.duration, Fraction(1, 1_000_000))
+    extent = _read(media, video) if count else _read_tail(media, video)
+    if media.format.name.partition(",")[0] not in _WITH_DURATION or promised is None:
+        return extent
+    if not count and _breaks_off(extent, promised):
+        media.seek(0)
+        extent = _read(media, video)
+    if _breaks_off(extent, promised):
+        raise Refused(
+            FailureClass.BAD_INPUT,
+            f"{location}: is truncated, it says {promised:.2f} s long "
+            f"and ends after {extent.end() or 0:.2f} s",
+        )
+    return extent
+
+
+def _breaks_off(extent: Extent, promised: float) -> bool:
+    missing = promised - (extent.end() or 0.0)
+    return missing > max(_MISSING_SECONDS, promised * _MISSING_FRACTION)
+
+
+def _read_tail(media: av.container.InputContainer, video: av.VideoStream) -> Extent:
+    if media.duration is None:
+        return Extent()
+    try:
+        media.seek((media.start_time or 0) + media.duration, backward=True)
+    except (av.error.FFmpegError, OSError):
+        return Extent()
+    return _read(media, video)
+
+
+def _read(media: av.container.InputContainer, video: av.VideoStream) -> Extent:
+    """Demux from here to the end; a broken end just ends it."""
+    extent = Extent()
+    begin = Fraction(media.start_time or 0, 1_000_000)
+    frame = 1 / video.average_rate if video.average_rate else Fraction(1, 25)
+    try:
+        for packet in media.demux():
+            if not packet.size or packet.is_discard:
+                continue
+            is_main = packet.stream.index == video.index
+            extent.frames += is_main
+            if packet.pts is None or packet.time_base is None:
+                continue
+            length = (packet.duration or 0) * packet.time_base or (frame if is_main else 0)
+            end = float(packet.pts * packet.time_base + length - begin)
+            index = packet.stream.index
+            extent.ends[index] = max(end, extent.ends.get(index, 0.0))
+    except (av.error.FFmpegError, OSError, EOFError):
+        return extent
+    return extent
+
+
+def _video_facts(
+    media: av.container.InputContainer, video: av.VideoStream, extent: Extent | None, *, count: bool
+) -> dict[str, Any]:
+    context = video.codec_context
+    rate = video.average_rate or video.guessed_rate
+    return {
+        "codec": context.codec.canonical_name,
+        "width": context.width,
+        "height": context.height,
+        "fps": str(Fraction(rate)) if rate else None,
+        "frames": extent.frames if extent is not None and count else (video.frames or None),
+        "pixel_format": context.pix_fmt,
+        "start_seconds": _start(media, video),
+        "end_seconds": _end(media, video, extent),
+    }
+
+
+def _audio_facts(
+    media: av.container.InputContainer, track: av.AudioStream, extent: Extent | None
+) -> dict[str, Any]:
+    context = track.codec_context
+    return {
+        "codec": context.codec.canonical_name,
+        "channels": context.layout.nb_channels,
+        "sample_rate": context.sample_rate,
+        "end_seconds": _end(media, track, extent),
+    }
+
+
+def _start(media: av.container.InputContainer, track: av.stream.Stream) -> float:
+    first = _seconds(track.start_time, track.time_base)
+    return max(0.0, (first or 0.0) - (media.start_time or 0) / 1e6) if first is not None else 0.0
+
+
+def _end(
+    media: av.container.InputContainer, track: av.stream.Stream, extent: Extent | None
+) -> float | None:
+    if extent is not None and track.index in extent.ends:
+        return extent.ends[track.index]
+    length = _seconds(track.duration, track.time_base)
+    return None if length is None else _start(media, track) + length
+
+
+def _seconds(ticks: int | None, time_base: Fraction | None) -> float | None:
+    return None if ticks is None or time_base is None else float(ticks * time_base)
+
+
+def _rotation(media: av.container.InputContainer, index: int) -> int:
+    """Clockwise degrees; PyAV shows the display matrix only on a decoded frame."""
+    track = media.streams[index]
+    if not isinstance(track, av.VideoStream):
+        return 0
+    track.codec_context.thread_count = 1
+    try:
+        frame = next(iter(media.decode(track)), None)
+    except (av.error.FFmpegError, OSError, EOFError):
+        return 0  # whether it decodes at all is for the encode to find out
+    return 0 if frame is None else -round(frame.rotation) % 360
+
+
+def _failure(location: str, error: Exception) -> dict[str, str]:
+    text = getattr(error, "strerror", None) or str(error)
+    number = getattr(error, "errno", None)
+    return {"class": _class_of(error, number), "message": f"{location}: {text}"}
+
+
+def _class_of(error: Exception, number: int | None) -> FailureClass:
+    for kinds, failure_class in _CLASSES:
+        if isinstance(error, kinds):
+            return failure_class
+    if number in (errno.EIO, errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return FailureClass.CONNECTION
+    return FailureClass.BAD_INPUT
+
+
+_CLASSES: Final = (
+    (
+        (FileNotFoundError, NotADirectoryError, av.error.HTTPNotFoundError),
+        FailureClass.INPUT_MISSING,
+    ),
+    (
+        (PermissionError, av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError),
+        FailureClass.INPUT_REFUSED,
+    ),
+    (
+        (ConnectionError, TimeoutError, av.error.ExitError, av.error.HTTPError),
+        FailureClass.CONNECTION,
+    ),
+    (
+        (av.error.HTTPClientError, av.error.HTTPServerError),
+        FailureClass.CONNECTION,
+    ),
+)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

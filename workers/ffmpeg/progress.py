@@ -1,0 +1,59 @@
+"""ffmpeg's ``-progress`` output: blocks of ``key=value`` lines, each ended by ``progress=``."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One block. None is a value that ffmpeg does not know (``N/A``) or did not send."""
+
+    frame: int | None
+    fps: float | None
+    out_time_seconds: float | None
+    """How much of the output, in its own time, is written."""
+    speed: float | None
+    """Output seconds per wall second."""
+    total_bytes: int | None
+    is_end: bool
+    """True for the last block of a run that ended by itself."""
+
+
+class ProgressReader:
+    """Puts lines together to blocks."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, str] = {}
+
+    def feed(self, line: str) -> Progress | None:
+        """The block that ``line`` completes, if it does; lines that make no sense are ignored."""
+        key, separator, value = line.strip().partition("=")
+        if not separator:
+            return None
+        if key != "progress":
+            if key in _KEYS:
+                self._values[key] = value.strip()
+            return None
+        values, self._values = self._values, {}
+        microseconds = _number(values.get("out_time_us"))
+        frame, total = _number(values.get("frame")), _number(values.get("total_size"))
+        return Progress(
+            frame=None if frame is None else int(frame),
+            fps=_number(values.get("fps")),
+            out_time_seconds=None if microseconds is None else max(0.0, microseconds / 1e6),
+            speed=_number(values.get("speed", "").removesuffix("x")),
+            total_bytes=None if total is None else int(total),
+            is_end=value.strip() == "end",
+        )
+
+
+_KEYS = frozenset({"frame", "fps", "out_time_us", "speed", "total_size"})
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text) if text else None
+    except ValueError:
+        return None
+    if number is None or number != number or abs(number) > 1e18:
+        return None
+    return number
