@@ -1,0 +1,131 @@
+"""Attempts on the wire: claims, commits, results."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    Field,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
+
+from ffrtmp.domain.attempt import Outcome
+from ffrtmp.domain.job import JobStatus
+from ffrtmp.domain.ranking import Queue
+from ffrtmp.domain.retry import FailureClass
+from ffrtmp.schemas.base import Answer, Name, Wire
+from ffrtmp.schemas.jobs import JobSpec
+
+MAX_LOG_BYTES = 1 << 20
+
+
+class AttemptAnswer(Answer):
+    """One run of a job."""
+
+    number: int
+    node_id: str
+    node_name: str
+    state: str
+    outcome: Outcome | None
+    failure_class: FailureClass | None
+    error: str | None
+    exit_code: int | None
+    argv: list[str]
+    started_at: datetime
+    ended_at: datetime | None
+    progress: float
+    phase: str | None
+
+
+class AttemptList(Answer):
+    """All runs of a job, first to last."""
+
+    attempts: list[AttemptAnswer]
+
+
+class ClaimRequest(Wire):
+    """The body of POST /claims; ``claim_id`` is one per task body, the same on every retry."""
+
+    node_id: Name
+    epoch: Annotated[StrictInt, Field(ge=1)]
+    claim_id: Annotated[StrictStr, Field(min_length=16, max_length=64)]
+    heartbeat_seq: Annotated[StrictInt, Field(ge=0)] = 0
+    """Heartbeats built when this claim was first sent."""
+    job_id: Name | None = None
+    """The job of the hint, for information only."""
+
+
+class ClaimAnswer(Answer):
+    """A lease, and all the node needs to run the attempt."""
+
+    job_id: str
+    sequence_number: int
+    scenario: str
+    queue: Queue
+    attempt: int
+    lease: str
+    spec: JobSpec
+    committed_sha256: list[str]
+    """What earlier attempts committed: a destination that has one of these is this job's own."""
+    trace_parent: str | None
+
+
+Sha256 = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
+Lease = Annotated[StrictStr, Field(min_length=16, max_length=128)]
+Size = Annotated[StrictInt, Field(ge=0, le=1 << 60)]
+
+
+class CommitRequest(Wire):
+    """The body of POST /attempts/{job}/{n}/commit; a stream has neither size nor hash."""
+
+    lease: Lease
+    size: Size | None = None
+    sha256: Sha256 | None = None
+
+
+class CommitAnswer(Answer):
+    """The fence is passed: publish now."""
+
+    status: JobStatus
+
+
+class ReleaseRequest(Wire):
+    """The body of POST /attempts/{job}/{n}/release: given back unharmed."""
+
+    lease: Lease
+    reason: Annotated[StrictStr, Field(max_length=255)] = ""
+
+
+class LogChunk(Wire):
+    """The body of POST /attempts/{job}/{n}/logs: text that continues the log at ``offset``."""
+
+    lease: Lease
+    offset: Size
+    """Characters sent before this chunk; a chunk that does not continue the log is ignored."""
+    text: Annotated[StrictStr, Field(max_length=MAX_LOG_BYTES)]
+
+
+class ResultRequest(Wire):
+    """The body of POST /results."""
+
+    job_id: Name
+    node_id: Name
+    attempt: Annotated[StrictInt, Field(ge=1)]
+    lease: Lease
+    status: Annotated[StrictStr, Field(pattern=r"^(completed|failed)$")]
+    metrics: Annotated[dict[str, Any], Field(max_length=128)] = {}
+    error: Annotated[StrictStr, Field(max_length=8192)] | None = None
+    failure_reason: FailureClass | None = None
+    exit_code: StrictInt | None = None
+    argv: Annotated[list[StrictStr], Field(max_length=1024)] = []
+    size: Size | None = None
+    sha256: Sha256 | None = None
+    logs: Annotated[StrictStr, Field(max_length=MAX_LOG_BYTES + 4096)] = ""
+    completed_at: datetime | None = None
+
+    @model_validator(mode="after")
+    def _failure_says_why(self) -> Self:
+        if self.status == "failed" and self.failure_reason is None:
+            raise ValueError("a failed result needs failure_reason")
+        return self

@@ -1,0 +1,306 @@
+"""Jobs on the wire."""
+
+from datetime import datetime
+from fractions import Fraction
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
+
+from ffrtmp.domain.errors import InvalidRequest
+from ffrtmp.domain.job import JobRequest, JobStatus
+from ffrtmp.domain.media import (
+    Audio,
+    Codec,
+    Container,
+    Engine,
+    FrameSize,
+    Hardware,
+    OutputMode,
+    Preset,
+    bits_per_second,
+    frame_rate,
+)
+from ffrtmp.domain.parameters import (
+    JobParameters,
+    Rendition,
+    check_input,
+    check_output,
+    required_capability,
+    resolve,
+)
+from ffrtmp.domain.ranking import Priority, Queue
+from ffrtmp.domain.retry import FailureClass
+from ffrtmp.domain.scenario import parse_scenario
+from ffrtmp.schemas.base import Answer, CodecName, FrameRate, Seconds, Wire, text_of
+
+MAX_RETRIES_LIMIT = 100
+MAX_BATCH = 1000
+
+
+class ResourceLimits(Wire):
+    """Limits an attempt must keep; beyond one it ends as ``limit_exceeded``."""
+
+    timeout_sec: Seconds | None = None
+    """Wall seconds one attempt may take."""
+
+
+class Parameters(Wire):
+    """What to do with the media; anything left out follows the scenario, then the defaults."""
+
+    input: Annotated[StrictStr, text_of(check_input)] | None = None
+    """Local path on the node, or an http(s) URL; none makes a labelled test source."""
+    output: Annotated[StrictStr, text_of(check_output)] | None = None
+    """Path ending in .mp4, .mkv or .webm; none puts it in the node's output folder."""
+    codec: CodecName | None = None
+    bitrate: Annotated[StrictStr, text_of(bits_per_second)] | None = None
+    preset: Preset | None = None
+    crf: StrictInt | None = None
+    resolution: Annotated[StrictStr, text_of(FrameSize.parse)] | None = None
+    fps: FrameRate | None = None
+    duration: Seconds | None = None
+    audio: Audio = Audio.AUTO
+    hardware: Hardware = Hardware.AUTO
+    output_mode: OutputMode = OutputMode.FILE
+    overwrite: StrictBool = False
+    resource_limits: ResourceLimits = ResourceLimits()
+
+    def to_domain(self) -> JobParameters:
+        """The same values, typed."""
+        return JobParameters(
+            input=self.input,
+            output=self.output,
+            codec=self.codec,
+            bitrate=self.bitrate,
+            preset=self.preset,
+            crf=self.crf,
+            resolution=FrameSize.parse(self.resolution) if self.resolution else None,
+            fps=frame_rate(self.fps) if self.fps else None,
+            duration_seconds=self.duration,
+            audio=self.audio,
+            hardware=self.hardware,
+            output_mode=self.output_mode,
+            overwrite=self.overwrite,
+            timeout_seconds=self.resource_limits.timeout_sec,
+        )
+
+
+class JobSubmission(Wire):
+    """The body of POST /jobs."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"scenario": "1080p30-h264", "parameters": {"input": "/media/clip.mp4"}},
+                {
+                    "scenario": "4K60-h265",
+                    "queue": "live",
+                    "priority": "high",
+                    "parameters": {"duration": "10s", "bitrate": "15M"},
+                },
+            ]
+        }
+    )
+
+    scenario: Annotated[StrictStr, text_of(parse_scenario)]
+    queue: Queue = Queue.DEFAULT
+    priority: Priority = Priority.MEDIUM
+    engine: Engine = Engine.AUTO
+    parameters: Parameters = Parameters()
+    max_retries: Annotated[StrictInt, Field(ge=0, le=MAX_RETRIES_LIMIT)] | None = None
+    """Failures after the first that are tried again; none takes the master's default."""
+
+    def to_domain(self) -> JobRequest:
+        """The validated request; InvalidRequest names a combination that cannot be."""
+        if self.engine is Engine.GSTREAMER:
+            raise InvalidRequest("this release has no gstreamer engine", field="engine")
+        if self.parameters.output_mode is not OutputMode.FILE:
+            raise InvalidRequest(
+                f"this release writes files only, not {self.parameters.output_mode}",
+                field="parameters.output_mode",
+            )
+        parameters = self.parameters.to_domain()
+        rendition = resolve(parse_scenario(self.scenario), parameters)
+        return JobRequest(
+            scenario=self.scenario,
+            queue=self.queue,
+            priority=self.priority,
+            engine=self.engine,
+            hardware=parameters.hardware,
+            requires=required_capability(rendition, parameters.hardware, self.engine),
+            is_stream=parameters.output_mode is OutputMode.RTMP,
+            parameters=self.parameters.model_dump(mode="json", exclude_defaults=True),
+            spec=JobSpec.of(parameters, rendition).model_dump(mode="json"),
+            max_retries=self.max_retries,
+        )
+
+
+class JobBatch(Wire):
+    """The body of POST /jobs/batch: all are accepted, or none."""
+
+    jobs: Annotated[list[JobSubmission], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+class JobPatch(Wire):
+    """The body of PATCH /jobs/{id}: a pending job's new place."""
+
+    queue: Queue | None = None
+    priority: Priority | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.queue is None and self.priority is None:
+            raise ValueError("give queue, priority or both")
+        return self
+
+
+class JobSpec(Answer):
+    """What a node is told to do: everything decided at submit."""
+
+    input: str | None
+    output: str | None
+    overwrite: bool
+    is_stream: bool
+    timeout_seconds: float | None
+    hardware: Hardware
+    width: int
+    height: int
+    fps: str | None
+    codec: Codec
+    preset: Preset
+    crf: int | None
+    bits_per_second: int | None
+    audio: Audio
+    container: Container
+    live: bool
+    duration_seconds: float | None
+
+    @classmethod
+    def of(cls, parameters: JobParameters, rendition: Rendition) -> Self:
+        """The spec of one rendition."""
+        return cls(
+            input=parameters.input,
+            output=parameters.output,
+            overwrite=parameters.overwrite,
+            is_stream=parameters.output_mode is OutputMode.RTMP,
+            timeout_seconds=parameters.timeout_seconds,
+            hardware=parameters.hardware,
+            width=rendition.size.width,
+            height=rendition.size.height,
+            fps=str(rendition.fps) if rendition.fps else None,
+            codec=rendition.codec,
+            preset=rendition.preset,
+            crf=rendition.crf,
+            bits_per_second=rendition.bits_per_second,
+            audio=rendition.audio,
+            container=rendition.container,
+            live=rendition.live,
+            duration_seconds=rendition.duration_seconds,
+        )
+
+    def rendition(self) -> Rendition:
+        """The same as a domain value."""
+        return Rendition(
+            size=FrameSize(width=self.width, height=self.height),
+            fps=Fraction(self.fps) if self.fps else None,
+            codec=self.codec,
+            preset=self.preset,
+            crf=self.crf,
+            bits_per_second=self.bits_per_second,
+            audio=self.audio,
+            container=self.container,
+            live=self.live,
+            duration_seconds=self.duration_seconds,
+        )
+
+
+class JobAnswer(Answer):
+    """A job as GET /jobs/{id} shows it."""
+
+    id: str
+    sequence_number: int
+    scenario: str
+    queue: Queue
+    priority: Priority
+    engine: Engine
+    status: JobStatus
+    progress: float
+    """Fraction of the output that is encoded, 0 to 1."""
+    fps: float | None = None
+    speed: float | None = None
+    parameters: dict[str, Any]
+    node_id: str | None
+    node_name: str | None
+    attempt: int
+    retry_count: int
+    max_retries: int
+    retry_at: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    error: str | None
+    failure_reason: FailureClass | None
+    waiting_reason: str | None = None
+    """Why a pending job is not running, in one line; null otherwise."""
+    result: dict[str, Any] | None
+    trace_id: str | None
+
+
+class JobList(Answer):
+    """One page of jobs; ``next`` is the cursor of the following page."""
+
+    jobs: list[JobAnswer]
+    count: int
+    next: str | None = None
+
+
+class EventAnswer(Answer):
+    """One fact of a job's history."""
+
+    id: int
+    kind: str
+    at: datetime
+    node_id: str | None
+    attempt: int | None
+    data: dict[str, Any]
+
+
+class EventList(Answer):
+    """A job's history, oldest first."""
+
+    events: list[EventAnswer]
+
+
+class LogAnswer(Answer):
+    """The kept log of one attempt: head and tail, the cut said in between."""
+
+    job_id: str
+    sequence_number: int
+    attempt: int | None
+    logs: str
+    error: str | None
+
+
+class RankCount(Answer):
+    """One rank of GET /queues."""
+
+    queue: Queue
+    priority: Priority
+    rank: int
+    waiting: int
+    running: int
+    oldest_wait_seconds: float | None
+
+
+class QueueList(Answer):
+    """Every rank, best first, and the slots that serve them."""
+
+    queues: list[RankCount]
+    slots: int
+    slots_busy: int

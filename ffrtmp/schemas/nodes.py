@@ -1,0 +1,153 @@
+"""Nodes on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
+
+from ffrtmp.domain.attempt import Order
+from ffrtmp.domain.node import NodeStatus
+from ffrtmp.domain.ranking import Queue
+from ffrtmp.schemas.base import Answer, Name, Wire
+
+MAX_HELD_ATTEMPTS = 1024
+
+
+class HeldAttempt(Wire):
+    """Finished work of an earlier agent process, waiting in its spool."""
+
+    job_id: Name
+    attempt: Annotated[StrictInt, Field(ge=1)]
+
+
+class NodeRegistration(Wire):
+    """The body of POST /nodes/register."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"address": "encoder-7", "slots": 4, "type": "server"}]}
+    )
+
+    address: Name
+    name: Name | None = None
+    type: Annotated[StrictStr, Field(max_length=32)] = "server"
+    node_id: Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")] | (
+        None
+    ) = None
+    """The identity the agent saved; none makes a new one."""
+    node_token: Annotated[StrictStr, Field(min_length=32, max_length=256)] | None = None
+    """Its secret; none makes a new one, returned once."""
+    slots: Annotated[StrictInt, Field(ge=1, le=256)] = 1
+    queues: Annotated[list[Queue], Field(min_length=1, max_length=3)] = list(Queue)
+    capabilities: Annotated[list[Name], Field(max_length=256)] = []
+    """What it can encode, ``<hardware>:<codec>`` each; empty means every CPU codec."""
+    hardware: Annotated[dict[str, Any], Field(max_length=64)] = {}
+    version: Annotated[StrictStr, Field(max_length=64)] = ""
+    holding: Annotated[list[HeldAttempt], Field(max_length=MAX_HELD_ATTEMPTS)] = []
+
+    @model_validator(mode="after")
+    def _identity_is_whole(self) -> Self:
+        if (self.node_id is None) != (self.node_token is None):
+            raise ValueError("node_id and node_token go together")
+        return self
+
+
+class RunningAttempt(Answer):
+    """An attempt as a node's page shows it."""
+
+    job_id: str
+    sequence_number: int
+    attempt: int
+    progress: float
+
+
+class NodeAnswer(Answer):
+    """A node as GET /nodes/{id} shows it."""
+
+    id: str
+    name: str
+    address: str
+    type: str
+    status: NodeStatus
+    slots: int
+    slots_busy: int
+    queues: list[Queue]
+    capabilities: list[str]
+    hardware: dict[str, Any]
+    load: dict[str, Any]
+    last_heartbeat: datetime
+    registered_at: datetime
+    running: list[RunningAttempt]
+    version: str
+    drain_reason: str | None = None
+
+
+class RegistrationAnswer(NodeAnswer):
+    """What a registered agent needs to work, besides its own node."""
+
+    epoch: int
+    node_token: str | None = None
+    """Only where the request had none: save it, it is not shown again."""
+    broker_url: str | None
+    node_timeout_seconds: float
+    lease_release: list[HeldAttempt] = []
+    """Attempts of earlier epochs that are no longer this node's: delete their files."""
+
+
+class NodeList(Answer):
+    """Every node."""
+
+    nodes: list[NodeAnswer]
+    count: int
+
+
+class DrainRequest(Wire):
+    """The body of POST /nodes/{id}/drain."""
+
+    reason: Annotated[StrictStr, Field(max_length=255)] | None = None
+
+
+class AttemptBeat(Wire):
+    """One attempt in a heartbeat."""
+
+    job_id: Name
+    attempt: Annotated[StrictInt, Field(ge=1)]
+    progress: Annotated[float, Field(ge=0, le=1)] = 0.0
+    mark: Annotated[StrictStr, Field(max_length=128)] = ""
+    """Any text that differs whenever anything moved."""
+    phase: Annotated[StrictStr, Field(max_length=32)] = ""
+    fps: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    speed: Annotated[float, Field(ge=0, le=1e6)] | None = None
+
+
+class Heartbeat(Wire):
+    """The body of POST /nodes/{id}/heartbeat."""
+
+    epoch: Annotated[StrictInt, Field(ge=1)]
+    seq: Annotated[StrictInt, Field(ge=1)]
+    """Heartbeats this process has built, this one included."""
+    attempts: Annotated[list[AttemptBeat], Field(max_length=MAX_HELD_ATTEMPTS)] = []
+    claims_in_flight: Annotated[list[Name], Field(max_length=MAX_HELD_ATTEMPTS)] = []
+    """Claims sent and not answered when this heartbeat was built."""
+    load: Annotated[dict[str, Any], Field(max_length=32)] = {}
+
+
+class AttemptOrder(Answer):
+    """What becomes of one listed attempt."""
+
+    job_id: str
+    attempt: int
+    order: Order
+
+
+class HeartbeatAnswer(Answer):
+    """The master's orders."""
+
+    attempts: list[AttemptOrder]
+    drain: bool
+    node_timeout_seconds: float
