@@ -37,8 +37,10 @@ def farm(settings: MasterSettings) -> Farm:
     """The farm of a master process; ``settings.broker`` must be given."""
     if settings.broker is None:
         raise ValueError("the broker's URL is not settled")
+    store = Store(settings.database_url)
+    store.make_room()
     return farm_of(
-        store=Store(settings.database_url),
+        store=store,
         bell=RedisBell(settings.broker, window=settings.hint_window),
         rules=policy(settings),
     )

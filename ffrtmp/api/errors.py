@@ -90,7 +90,9 @@ def _text(item: Mapping[str, object]) -> str:
 
 def _http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http")
+    code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(
+        error.status_code, "http"
+    )
     return error_response(
         error.status_code, code, str(error.detail), headers=dict(error.headers or {})
     )

@@ -18,8 +18,8 @@ class FarmPolicy:
     live_stall_seconds: float = 30.0
     hint_window: int = 10_000
     retention_seconds: float = 30 * 86_400.0
-    avoid_seconds: float = 30.0
-    """How long a retry leaves the chance to nodes it has not failed on."""
+    avoid_seconds: float = 5.0
+    """How long a due retry leaves the chance to a node with room that it has not failed on."""
     omissions_until_lost: int = 2
     """Heartbeats that may leave a lease out before it counts as lost."""
 

@@ -88,11 +88,7 @@ def _schedule(
 ) -> None:
     now = context.now()
     retry_at = now + timedelta(seconds=delay)
-    elsewhere = any(
-        can_run(node, job, now=now)
-        for node in tx.nodes.accepting(limit=NODES_CONSIDERED)
-        if node.id != attempt.node_id
-    )
+    elsewhere = _has_room_elsewhere(context, tx, job, attempt)
     tx.jobs.move(
         job,
         JobStatus.PENDING,
@@ -106,6 +102,16 @@ def _schedule(
     )
     facts = {"failures": job.failures + 1, "delay_seconds": delay}
     tx.events.append(_event(EventKind.JOB_RETRY_SCHEDULED, job, attempt, ending, context, facts))
+
+
+def _has_room_elsewhere(context: Context, tx: Transaction, job: Job, attempt: Attempt) -> bool:
+    now = context.now()
+    return any(
+        node.id != attempt.node_id
+        and can_run(node, job, now=now)
+        and tx.attempts.count_live(node.id) < node.slots
+        for node in tx.nodes.accepting(limit=NODES_CONSIDERED)
+    )
 
 
 def _release(tx: Transaction, job: Job, attempt: Attempt, ending: Ending, context: Context) -> None:

@@ -70,6 +70,11 @@ class Store:
                 self.url, pool_size=10, max_overflow=10, pool_timeout=10, pool_pre_ping=True
             )
 
+    def make_room(self) -> None:
+        """Make the folder of a SQLite file, for its owner alone."""
+        if self.is_sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that may change rows; committed at the end, rolled back on any error."""

@@ -256,10 +256,20 @@ def test_retry_prefers_a_node_it_has_not_failed_on_but_does_not_wait_for_ever(
     world.farm.nodes.register(builders.registration("node-2"))
     submit(world)
     world.farm.attempts.report(builders.failed(granted(world)))
-    world.clock.pass_seconds(5)
+    world.clock.pass_seconds(3)
 
     assert claim(world, "c2") is None
-    world.clock.pass_seconds(30)
+    world.clock.pass_seconds(5)
+    assert claim(world, "c3") is not None
+
+
+def test_retry_waits_for_no_other_node_where_none_has_room(world: FakeWorld) -> None:
+    world.farm.nodes.register(builders.registration("node-2"))
+    submit(world, 2)
+    granted(world, "c1", "node-2")
+    world.farm.attempts.report(builders.failed(granted(world, "c2")))
+    world.clock.pass_seconds(3)
+
     assert claim(world, "c3") is not None
 
 

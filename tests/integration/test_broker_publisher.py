@@ -13,6 +13,7 @@ import pytest
 
 from ffrtmp.broker.embedded import EmbeddedBroker, prepare
 from ffrtmp.broker.messages import HINT_BODY_LIMIT_BYTES, nudge_channel
+from ffrtmp.broker.nudges import INTERVAL_SECONDS
 from ffrtmp.broker.publisher import RedisBell
 from ffrtmp.domain.errors import Unavailable
 from ffrtmp.domain.hint import Hint
@@ -148,11 +149,15 @@ def test_a_nudge_arrives_and_a_burst_becomes_a_first_and_a_last(
     with redis.pubsub(ignore_subscribe_messages=True) as heard:
         heard.subscribe(nudge_channel("node-1"))
         assert heard.get_message(timeout=5) is None
+        began = time.monotonic()
         for _ in range(50):
             bell.nudge("node-1")
-        messages = [heard.get_message(timeout=1) for _ in range(3)]
+        most = 2 + (time.monotonic() - began) / INTERVAL_SECONDS
+        first = heard.get_message(timeout=10)
+        rest = list(iter(lambda: heard.get_message(timeout=1), None))
 
-    assert [message["data"] if message else None for message in messages] == [b"", b"", None]
+    assert first["data"] == b""
+    assert 1 <= len(rest) < most
 
 
 def test_the_embedded_broker_is_found_where_it_was_after_a_restart(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""Spans reach a real OTLP/HTTP receiver; one that is away costs nothing."""
+"""Spans reach a real OTLP/HTTP receiver, metrics a scrape; one that is away costs nothing."""
 
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,6 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ffrtmp import telemetry
+from ffrtmp.domain.errors import Unavailable
+from ffrtmp.metrics import PortInUse, master_metrics, serve_metrics
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACED = f"""
@@ -108,3 +111,38 @@ def test_while_tracing_is_off_there_is_no_traceparent() -> None:
 @pytest.mark.parametrize("garbage", [None, "", "00-xyz", "x" * 10_000])
 def test_a_traceparent_that_is_none_begins_no_trace(garbage: str | None) -> None:
     assert telemetry.traced_parent(garbage) == {}
+
+
+def scrape(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
+
+
+def test_a_scrape_shows_the_last_count_under_the_names_others_depend_on() -> None:
+    metrics = master_metrics(lambda: {"jobs": {"running": 3}, "nodes": {"busy": 2}})
+    metrics.schedule_attempts.labels(result="success").inc()
+    shown = scrape(serve_metrics(0, metrics.registry)).splitlines()
+
+    assert 'ffrtmp_master_schedule_attempts_total{result="success"} 1.0' in shown
+    assert 'ffrtmp_master_schedule_attempts_total{result="no_jobs"} 0.0' in shown
+    assert 'ffrtmp_master_jobs_total{status="running"} 3.0' in shown
+    assert 'ffrtmp_master_jobs_total{status="failed"} 0.0' in shown
+    assert 'ffrtmp_master_nodes_total{status="busy"} 2.0' in shown
+
+
+def test_a_scrape_while_the_database_is_away_still_shows_the_counters() -> None:
+    def away() -> dict[str, dict[str, int]]:
+        raise Unavailable("the database does not answer")
+
+    shown = scrape(serve_metrics(0, master_metrics(away).registry))
+
+    assert "ffrtmp_master_schedule_attempts_total" in shown
+    assert "ffrtmp_master_jobs_total" not in shown
+
+
+def test_a_metrics_port_in_use_is_said_by_its_number() -> None:
+    registry = master_metrics(dict).registry
+    port = serve_metrics(0, registry)
+
+    with pytest.raises(PortInUse, match=str(port)):
+        serve_metrics(port, registry)

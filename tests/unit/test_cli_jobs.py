@@ -1,0 +1,168 @@
+"""What the job commands send and show."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.exits import UsageError
+from cli.jobs import since_time
+from cli.main import run
+from cli.submit import absolute
+from tests.unit import test_cli_exits
+from tests.unit.test_cli_exits import StandInMaster
+
+master = test_cli_exits.master
+
+JOB: dict[str, Any] = {
+    "id": "0198c0de-0000-7000-8000-000000000001",
+    "sequence_number": 7,
+    "scenario": "720p30-h264",
+    "queue": "live",
+    "priority": "high",
+    "engine": "auto",
+    "status": "completed",
+    "progress": 1.0,
+    "parameters": {"input": "/media/a.mp4"},
+    "node_id": "n1",
+    "node_name": "east\x1b[31m\u202e",
+    "attempt": 2,
+    "retry_count": 1,
+    "max_retries": 3,
+    "retry_at": None,
+    "created_at": "2026-01-02T03:04:05Z",
+    "started_at": "2026-01-02T03:04:06Z",
+    "completed_at": "2026-01-02T03:04:16Z",
+    "error": None,
+    "failure_reason": None,
+    "result": {"output": "/out/a.mp4", "size_bytes": 1234},
+    "trace_id": None,
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_submitted_body_has_only_what_was_given(master: StandInMaster, folder: Path) -> None:
+    master.answers["/jobs"] = (201, JOB)
+    flags = ["--input", "clip.mp4", "--to", "out.mkv", "--crf", "20", "--timeout", "2m"]
+    key = ["--idempotency-key", "k1"]
+
+    assert run(["jobs", "submit", "--scenario", "720p", "--queue", "live", *flags, *key]) == 0
+    _, path, headers, body = master.asked[0]
+    assert path == "/jobs"
+    assert headers["Idempotency-Key"] == "k1"
+    assert body == {
+        "scenario": "720p",
+        "queue": "live",
+        "priority": "medium",
+        "parameters": {
+            "input": str(folder / "clip.mp4"),
+            "output": str(folder / "out.mkv"),
+            "crf": 20,
+            "resource_limits": {"timeout_sec": "2m"},
+        },
+    }
+
+
+def test_waiting_for_a_job_that_failed_is_exit_1_with_its_error(
+    master: StandInMaster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = JOB | {"status": "failed", "error": "input is gone", "result": None}
+    master.answers |= {"/jobs": (201, JOB | {"status": "pending"})}
+    master.answers |= {f"/jobs/{JOB['id']}": (200, failed)}
+
+    assert run(["jobs", "submit", "--scenario", "720p", "--wait", "--output", "json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["status"] == "failed"
+    assert "input is gone" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--output", "json", "jobs", "status", "7"],
+        ["jobs", "--output", "json", "status", "7"],
+        ["jobs", "status", "--output", "json", "7"],
+        ["jobs", "status", "7", "--output=json"],
+    ],
+)
+def test_the_output_flag_stands_before_or_after_the_command(
+    master: StandInMaster, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    master.answers["/jobs/7"] = (200, JOB)
+
+    assert run(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["sequence_number"] == 7
+
+
+def test_a_table_has_no_control_characters_and_no_trailing_blanks(
+    master: StandInMaster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    master.answers["/jobs"] = (200, {"jobs": [JOB], "count": 1, "next": "6"})
+
+    assert run(["jobs", "list", "--limit", "1"]) == 0
+    out, err = capsys.readouterr()
+    header, row = out.splitlines()
+    assert header.split()[:3] == ["SEQ", "SCENARIO", "QUEUE"]
+    assert row.split()[:7] == ["7", "720p30-h264", "live", "high", "completed", "100%", "east"]
+    assert row == row.rstrip()
+    assert "--all" in err
+
+
+def test_status_shows_every_fact_nested_ones_too(
+    master: StandInMaster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    master.answers["/jobs/7"] = (200, JOB)
+
+    assert run(["jobs", "status", "7"]) == 0
+    facts = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
+    assert set(facts) >= set(JOB) - {"result", "parameters"}
+    assert facts["result.size_bytes"] == "1234"
+    assert facts["parameters.input"] == "/media/a.mp4"
+    assert facts["waiting_reason"] == "-"
+
+
+@pytest.mark.parametrize(
+    ("logs", "error", "shown"),
+    [
+        ("one\rtwo\x1b[2J\n", None, "one\ntwo\n"),
+        ("", "no such\nfile", "no log: no such\nfile\n"),
+        ("", None, ""),
+    ],
+)
+def test_logs_are_shown_harmless_or_the_error_is(
+    master: StandInMaster,
+    capsys: pytest.CaptureFixture[str],
+    logs: str,
+    error: str | None,
+    shown: str,
+) -> None:
+    found = {"job_id": "x", "sequence_number": 7, "attempt": 1, "logs": logs, "error": error}
+    master.answers["/jobs/7/logs"] = (200, found)
+
+    assert run(["jobs", "logs", "7"]) == 0
+    assert capsys.readouterr().out == shown
+
+
+def test_since_takes_an_age_or_a_time() -> None:
+    now = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+    assert since_time("90m", now) == "2026-01-02T10:30:00+00:00"
+    assert since_time("2026-01-01", now) == "2026-01-01T00:00:00+00:00"
+    with pytest.raises(UsageError):
+        since_time("soon", now)
+
+
+def test_local_paths_become_absolute_and_urls_stay(folder: Path) -> None:
+    (folder / "a").mkdir()
+
+    assert absolute("clip.mp4") == str(folder / "clip.mp4")
+    assert absolute("a/../clip:1.mp4") == str(folder.resolve() / "clip:1.mp4")
+    assert absolute("https://host/x.mp4") == "https://host/x.mp4"
+    assert absolute(None) is None

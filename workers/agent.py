@@ -1,0 +1,312 @@
+"""The agent process: puts the parts together, starts them, and ends them in order."""
+
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from ffrtmp.client import Connection, MasterClient
+from ffrtmp.config import WorkerSettings
+from workers import node, recovery
+from workers.child import Child, ChildSettings
+from workers.claims import Claims
+from workers.delivery import Delivery
+from workers.encoder import Encoder
+from workers.errors import AgentError
+from workers.hardware import host
+from workers.heartbeat import Heart
+from workers.identity import Identity
+from workers.intake import Intake, Listeners
+from workers.ledger import Ledger, StopReason
+from workers.metrics import Metrics, serve_metrics
+from workers.node import NodeFacts
+from workers.nudge import NudgeListener
+from workers.poller import Poller
+from workers.registration import Registrar, Session
+from workers.runner import Runner
+from workers.slots import Slots
+from workers.socket_server import SocketServer, socket_path
+from workers.spool import Spool
+from workers.threads import start_loop
+
+HEARTBEAT_TIMEOUT = httpx.Timeout(5.0, connect=3.0)
+LONG_OUTAGE_SECONDS = 8.0
+"""After a longer one Celery's own backoff may have grown to 30 s; a new child needs about one."""
+STOP_SECONDS = 6.0
+CHILD_STOP_SECONDS = 3.0
+log = logging.getLogger(__name__)
+
+Order = signal.Signals | AgentError
+"""What the main thread is told: a signal, or what makes further work impossible."""
+
+
+class Agent:
+    """One node. Built before it registers; ``run`` registers, works, and ends."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        *,
+        identity: Identity,
+        facts: NodeFacts,
+        ffmpeg: Path,
+    ) -> None:
+        self._settings = settings
+        self._identity = identity
+        self._facts = facts
+        self._mailbox: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._closing = threading.Event()
+        self._state = node.state_folder(settings)
+        self._places = node.places(settings)
+        self._metrics = Metrics()
+        self._ledger = Ledger()
+        self._slots = Slots(facts.slots)
+        self._spool = Spool(self._state / "attempts")
+        self._api_client = MasterClient(_connection(settings, settings.api_key))
+        self._client = MasterClient(_connection(settings, identity.token))
+        self._heart_client = MasterClient(
+            _connection(settings, identity.token), timeout=HEARTBEAT_TIMEOUT
+        )
+        self._registrar = Registrar(
+            client=self._api_client,
+            describe=lambda: node.registration(settings, identity, facts, self._ledger),
+            on_lost=lambda lost: recovery.drop_lost(self._ledger, lost),
+        )
+        self._delivery = Delivery(
+            client=self._client,
+            spool=self._spool,
+            ledger=self._ledger,
+            node_timeout_seconds=lambda: self._registrar.session.node_timeout_seconds,
+        )
+        self._heart = self._build_heart()
+        self._poller = Poller(
+            interval_seconds=settings.poll_interval,
+            hints_arrive=lambda: self._hints_arrive(),
+            start_attempt=lambda: self._intake.start_unasked(),
+        )
+        self._intake = self._build_intake(ffmpeg)
+        self._socket = SocketServer(
+            socket_path(self._state),
+            lambda line, is_wanted: self._intake.take_hint(line.job_id, is_wanted=is_wanted),
+        )
+        self._child = Child(self._child_settings, on_restart=self._metrics.child_restarts.inc)
+        self._nudges: NudgeListener | None = None
+        self._closers: list[Callable[[], None]] = []
+
+    def tell(self, order: Order) -> None:
+        """Wake the main thread; safe in a signal handler."""
+        self._mailbox.put(order)
+
+    def run(self) -> int:
+        """Register, work until told to end, and end; the exit code. AgentError if refused."""
+        recovery.clear_unfinished(self._spool)
+        recovery.hold_finished(self._spool, self._ledger, self._delivery)
+        try:
+            session = self._register()
+            if session is None:
+                return 0
+            self._start(session)
+            print(
+                f"registered {session.name} ({session.node_id}) at {self._settings.master_url}",
+                flush=True,
+            )
+            order = self._mailbox.get()
+            self._drain(order)
+            if isinstance(order, AgentError):
+                raise order
+            return 0
+        finally:
+            self._close()
+
+    def _register(self) -> Session | None:
+        """Ask until answered, while signals still end the process."""
+        answers: queue.SimpleQueue[Session | AgentError] = queue.SimpleQueue()
+
+        def ask() -> None:
+            session = self._registrar.register(self._stop)
+            if session is not None:
+                answers.put(session)
+
+        start_loop("registration", ask, stop=self._stop, fatal=answers.put)
+        while self._mailbox.empty():
+            try:
+                answer = answers.get(timeout=0.05)
+            except queue.Empty:
+                continue
+            if isinstance(answer, AgentError):
+                raise answer
+            return answer
+        return None
+
+    def _start(self, session: Session) -> None:
+        self._metrics.observe(
+            jobs_active=lambda: self._slots.busy,
+            slots=lambda: self._slots.count,
+            undelivered=lambda: self._delivery.waiting,
+        )
+        self._serve_metrics()
+        loops: list[tuple[str, Callable[[threading.Event], None]]] = [
+            ("heartbeat", self._heart.run),
+            ("delivery", self._delivery.run),
+            ("socket", self._socket.run),
+            ("poller", self._poller.run),
+        ]
+        broker_url = self._broker_url(session)
+        if broker_url is not None:
+            self._nudges = NudgeListener(
+                broker_url=broker_url,
+                node_id=self._identity.node_id,
+                on_nudge=self._heart.beat_now,
+                on_back=self._on_broker_back,
+            )
+            loops += [("nudges", self._nudges.run), ("child", self._child.run)]
+        for name, loop in loops:
+            self._loop(name, loop)
+        self._poller.look_now()
+
+    def _loop(self, name: str, loop: Callable[[threading.Event], None]) -> None:
+        thread = start_loop(name, lambda: loop(self._stop), stop=self._stop, fatal=self.tell)
+        if name == "child":
+            self._closers.append(lambda: thread.join(CHILD_STOP_SECONDS))
+
+    def _serve_metrics(self) -> None:
+        if self._settings.metrics_port is None:
+            return
+        try:
+            port, close = serve_metrics(self._metrics, self._settings.metrics_port)
+        except OSError as error:
+            # Two agents on one host is usual; a taken port must not keep a node from working.
+            log.warning("no metrics: port %d: %s", self._settings.metrics_port, error)
+            return
+        self._closers.append(close)
+        log.info("metrics at http://127.0.0.1:%d/metrics", port)
+
+    def _drain(self, order: Order) -> None:
+        """Take nothing new, let attempts finish for a while, then give them back."""
+        self._closing.set()
+        self._child.want(False)
+        limit = 0.0 if isinstance(order, AgentError) else self._settings.drain_timeout
+        log.info("stopping: %d attempts have %g s to finish", self._slots.busy, limit)
+        until = time.monotonic() + limit
+        while time.monotonic() < until and self._mailbox.empty():
+            if self._slots.wait_until_idle(timeout_seconds=0.1):
+                break
+        for held in self._ledger.attempts():
+            held.stop(StopReason.RELEASED)
+        self._slots.wait_until_idle(timeout_seconds=STOP_SECONDS)
+
+    def _close(self) -> None:
+        self._stop.set()
+        self._heart.beat_now()
+        for close in reversed(self._closers):
+            close()
+        self._socket.close()
+
+    def _build_heart(self) -> Heart:
+        return Heart(
+            client=self._heart_client,
+            registrar=self._registrar,
+            ledger=self._ledger,
+            load=lambda: host.load(self._places.output_folder),
+            idle_seconds=self._settings.heartbeat_interval,
+            busy_seconds=self._settings.busy_heartbeat_interval,
+            on_drain=self._on_drain,
+            on_beat=self._metrics.heartbeats.inc,
+        )
+
+    def _build_intake(self, ffmpeg: Path) -> Intake:
+        runner = Runner(
+            node_id=self._identity.node_id,
+            client=self._client,
+            encoder=Encoder(ffmpeg=ffmpeg, threads=self._facts.threads),
+            places=self._places,
+            spool=self._spool,
+            ledger=self._ledger,
+            delivery=self._delivery,
+            on_end=lambda outcome: self._metrics.attempts.labels(outcome).inc(),
+        )
+        claims = Claims(
+            client=self._client,
+            registrar=self._registrar,
+            ledger=self._ledger,
+            stop=self._closing,
+            on_refused=self._heart.beat_now,
+        )
+        return Intake(
+            slots=self._slots,
+            claims=claims,
+            run=runner.run,
+            has_room=self._has_room,
+            closing=self._closing,
+            listeners=Listeners(on_change=self._heart.beat_now, on_free_slot=self._poller.look_now),
+        )
+
+    def _has_room(self) -> bool:
+        folders = (self._places.output_folder, self._state)
+        return node.free_bytes(folders) > node.MIN_FREE_BYTES
+
+    def _hints_arrive(self) -> bool:
+        return self._nudges is not None and self._nudges.is_connected and self._child.is_running
+
+    def _on_drain(self, is_draining: bool) -> None:
+        """A draining node that still took hints would only throw them away."""
+        self._intake.set_draining(is_draining)
+        self._child.want(self._intake.accepts)
+
+    def _on_broker_back(self, away_seconds: float) -> None:
+        if away_seconds > LONG_OUTAGE_SECONDS:
+            log.info("the broker is back after %.0f s; restarting the Celery child", away_seconds)
+            self._child.restart()
+
+    def _broker_url(self, session: Session) -> str | None:
+        return self._settings.broker or session.broker_url
+
+    def _child_settings(self) -> ChildSettings | None:
+        session = self._registrar.session
+        broker_url = self._broker_url(session)
+        if broker_url is None:
+            return None
+        return ChildSettings(
+            broker_url=broker_url,
+            queue_names=self._facts.queue_names(session.node_id),
+            concurrency=self._slots.count,
+            node_name=session.name,
+            socket_path=str(self._socket.path),
+            parent_pid=os.getpid(),
+            tracing=self._settings.tracing,
+        )
+
+
+def take_signals(agent: Agent) -> None:
+    """SIGTERM and SIGINT drain, a second one skips the wait; SIGHUP (a closed terminal) drains."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda received, _frame: agent.tell(signal.Signals(received)))
+
+
+def _connection(settings: WorkerSettings, key: str | None) -> Connection:
+    tls = settings.tls
+    return Connection(
+        url=settings.master_url,
+        key=key,
+        ca=str(tls.ca) if tls.ca else None,
+        cert=str(tls.cert) if tls.cert else None,
+        cert_key=str(tls.key) if tls.key else None,
+    )
+
+
+def log_to_stderr() -> None:
+    """One line per record."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)

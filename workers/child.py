@@ -1,0 +1,122 @@
+"""Keeping the Celery child alive while this node wants hints; no encode depends on it."""
+
+import logging
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+
+from pydantic import BaseModel, ConfigDict
+
+from ffrtmp.config import SETTINGS_VARIABLE, Tracing, python_module
+from workers.backoff import jittered_delays
+
+CHILD_VARIABLE = "FFRTMP_CHILD"
+CHILD_MODULE = "workers.celery_child"
+KILL_SECONDS = 2.0
+POLL_SECONDS = 0.1
+HEALTHY_SECONDS = 30.0
+SECRET_VARIABLES = (SETTINGS_VARIABLE, "MASTER_API_KEY", "FFMPEG_RTMP_API_KEY")
+log = logging.getLogger(__name__)
+
+
+class ChildSettings(BaseModel):
+    """What the child is told, in one environment variable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    broker_url: str
+    queue_names: tuple[str, ...]
+    """Best first."""
+    concurrency: int
+    node_name: str
+    socket_path: str
+    parent_pid: int
+    tracing: Tracing = Tracing()
+
+
+class Child:
+    """One child process at a time: started when wanted, restarted with backoff when it ends.
+
+    ``run`` must stay on one long-lived thread: the kernel's parent-death signal follows the
+    thread that started the process.
+    """
+
+    def __init__(
+        self, settings: Callable[[], ChildSettings | None], *, on_restart: Callable[[], None]
+    ) -> None:
+        """``settings`` returns None while there is no broker to listen to."""
+        self._settings = settings
+        self._on_restart = on_restart
+        self._is_wanted = True
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_at = 0.0
+
+    @property
+    def is_running(self) -> bool:
+        """True while a child process lives."""
+        process = self._process
+        return process is not None and process.poll() is None
+
+    def want(self, is_wanted: bool) -> None:
+        """Whether hints are to be taken; a child that is not wanted is ended soon."""
+        self._is_wanted = is_wanted
+
+    def restart(self) -> None:
+        """End the present process, if there is one; another follows at once."""
+        process = self._process
+        if process is not None:
+            process.terminate()
+
+    def run(self, stop: threading.Event) -> None:
+        """Keep to what is wanted until stopped, then end the child."""
+        delays = jittered_delays(base_seconds=0.2, cap_seconds=3.0)
+        try:
+            while not stop.is_set():
+                if not self._is_wanted:
+                    self._end()
+                elif self._process is None:
+                    self._start()
+                elif self._process.poll() is not None:
+                    if time.monotonic() - self._started_at > HEALTHY_SECONDS:
+                        delays = jittered_delays(base_seconds=0.2, cap_seconds=3.0)
+                    self._bury()
+                    stop.wait(next(delays))
+                stop.wait(POLL_SECONDS)
+        finally:
+            self._end()
+
+    def _start(self) -> None:
+        settings = self._settings()
+        if settings is None:
+            return
+        environment = {k: v for k, v in os.environ.items() if k not in SECRET_VARIABLES}
+        environment[CHILD_VARIABLE] = settings.model_dump_json()
+        # Its own session: a Ctrl-C in the agent's terminal is the agent's to decide on.
+        self._process = subprocess.Popen(
+            python_module(CHILD_MODULE),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            start_new_session=True,
+        )
+        self._started_at = time.monotonic()
+        log.info("Celery child %d listens to %s", self._process.pid, settings.queue_names)
+
+    def _bury(self) -> None:
+        if self._process is not None:
+            log.warning("Celery child ended with %s; restarting it", self._process.returncode)
+            self._process = None
+            self._on_restart()
+
+    def _end(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(KILL_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None

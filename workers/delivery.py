@@ -1,0 +1,260 @@
+"""Handing finished work to the master: commit, publish, report, each as often as it takes.
+
+The same steps serve an attempt that has just ended, one that ended while the master was away,
+and one an earlier process of this node left in the spool.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ffrtmp.client import ClientError, MasterRefused
+from ffrtmp.domain.retry import FailureClass
+from ffrtmp.schemas import CommitAnswer, CommitRequest, JobAnswer, ResultRequest
+from workers.backoff import jittered_delays
+from workers.clock import boot_seconds
+from workers.errors import AttemptFailed
+from workers.ledger import Held, Ledger, Progress, StopReason
+from workers.publish import DestinationTaken, FileVanished, publish
+from workers.registration import UNAUTHENTICATED, may_pass
+from workers.spool import Journal, Phase, Spool
+from workers.staging import failure_of
+from workers.tracing import span
+
+UNACCEPTABLE = (413, 422)
+log = logging.getLogger(__name__)
+
+
+class DeliveryClient(Protocol):
+    """What delivering needs of the master's client; its key is the node token."""
+
+    def commit(self, job_id: str, attempt: int, body: CommitRequest) -> CommitAnswer:
+        """POST /attempts/{job}/{n}/commit."""
+        ...
+
+    def report(self, body: ResultRequest) -> JobAnswer:
+        """POST /results."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Parcel:
+    """One finished attempt on its way; ``committed_at`` is the node's own clock when the
+    last accepted commit was sent."""
+
+    held: Held
+    journal: Journal
+    committed_at: float | None = None
+    tries: int = 0
+
+
+class Delivery:
+    """Delivers finished work and keeps what the master cannot take now."""
+
+    def __init__(
+        self,
+        *,
+        client: DeliveryClient,
+        spool: Spool,
+        ledger: Ledger,
+        node_timeout_seconds: Callable[[], float],
+        now: Callable[[], float] = boot_seconds,
+    ) -> None:
+        self._client = client
+        self._spool = spool
+        self._ledger = ledger
+        self._node_timeout_seconds = node_timeout_seconds
+        self._now = now
+        self._waiting: list[Parcel] = []
+        self._arrived = threading.Condition()
+
+    @property
+    def waiting(self) -> int:
+        """Finished attempts whose end the master does not know yet."""
+        return len(self._waiting)
+
+    def deliver(self, held: Held, journal: Journal) -> bool:
+        """Save the finished work, then hand it over; False where that must be tried later."""
+        parcel = Parcel(held=held, journal=journal)
+        self._record(parcel, journal)
+        if self._try(parcel):
+            return True
+        self.keep(parcel)
+        return False
+
+    def keep(self, parcel: Parcel) -> None:
+        """Deliver it from the background."""
+        with self._arrived:
+            self._waiting.append(parcel)
+            self._arrived.notify()
+
+    def run(self, stop: threading.Event) -> None:
+        """Deliver what waits until stopped, backing off while the master is away."""
+        delays = jittered_delays(base_seconds=0.3, cap_seconds=5.0)
+        while not stop.is_set():
+            with self._arrived:
+                self._arrived.wait_for(lambda: bool(self._waiting), timeout=0.5)
+            if not self._waiting or self.run_pass():
+                delays = jittered_delays(base_seconds=0.3, cap_seconds=5.0)
+            else:
+                stop.wait(next(delays))
+
+    def run_pass(self) -> int:
+        """Try everything that waits once; how many left the spool."""
+        delivered = [parcel for parcel in tuple(self._waiting) if self._try(parcel)]
+        with self._arrived:
+            self._waiting = [parcel for parcel in self._waiting if parcel not in delivered]
+        return len(delivered)
+
+    def _try(self, parcel: Parcel) -> bool:
+        """True when nothing is left to do: the master knows, or wants no more of it."""
+        parcel.tries += 1
+        try:
+            self._push(parcel)
+        except MasterRefused as refused:
+            if may_pass(refused) or refused.status == UNAUTHENTICATED:
+                return self._later(parcel, refused)
+            log.warning("attempt %s is not wanted any more: %s", parcel.held, refused)
+        except ClientError as error:
+            return self._later(parcel, error)
+        except _Unwanted:
+            log.info(
+                "attempt %s was taken from this node: %s", parcel.held, parcel.held.stop_reason
+            )
+        self._forget(parcel)
+        return True
+
+    def _push(self, parcel: Parcel) -> None:
+        if parcel.journal.phase is Phase.ENCODED:
+            self._commit(parcel)
+        if parcel.journal.phase is Phase.COMMITTED:
+            self._publish(parcel)
+        self._report(parcel)
+
+    def _commit(self, parcel: Parcel) -> None:
+        _check_wanted(parcel.held)
+        journal = parcel.journal
+        parcel.held.progress = Progress(
+            phase="committing", fraction=1.0, mark=f"committing {parcel.tries}"
+        )
+        # Read before it is sent: the lease may have run since the master wrote its answer.
+        sent_at = self._now()
+        self._client.commit(
+            journal.job_id,
+            journal.attempt,
+            CommitRequest(lease=journal.lease, size=journal.size, sha256=journal.sha256),
+        )
+        parcel.committed_at = sent_at
+        if journal.phase is not Phase.COMMITTED:
+            self._record(parcel, journal.model_copy(update={"phase": Phase.COMMITTED}))
+
+    def _publish(self, parcel: Parcel) -> None:
+        if self._commit_is_old(parcel):
+            self._commit(parcel)
+        _check_wanted(parcel.held)
+        journal = parcel.journal
+        try:
+            _publish_file(journal)
+        except AttemptFailed as failure:
+            _remove_temporary(journal)
+            self._record(parcel, failed(journal, failure))
+            return
+        self._record(parcel, journal.model_copy(update={"phase": Phase.PUBLISHED}))
+
+    def _commit_is_old(self, parcel: Parcel) -> bool:
+        """A process that slept since its commit was answered may have lost the lease meanwhile."""
+        if parcel.committed_at is None:
+            return True
+        return self._now() - parcel.committed_at > self._node_timeout_seconds() / 2
+
+    def _report(self, parcel: Parcel) -> None:
+        body = parcel.journal.result
+        if body is None:
+            raise ValueError(f"attempt {parcel.held} has no result to report")
+        with span("Send Job Results", parent=parcel.journal.trace_parent):
+            try:
+                self._client.report(body)
+            except MasterRefused as refused:
+                if refused.status not in UNACCEPTABLE:
+                    raise
+                # The end of the attempt matters more than its story.
+                log.error("the master refuses the details of %s: %s", parcel.held, refused)
+                self._client.report(body.model_copy(update={"logs": "", "metrics": {}, "argv": []}))
+        log.info("attempt %s reported as %s", parcel.held, body.status)
+
+    def _later(self, parcel: Parcel, error: ClientError) -> bool:
+        parcel.held.progress = Progress(
+            phase="delivering", fraction=1.0, mark=f"delivering {parcel.tries}"
+        )
+        log.info("attempt %s waits for the master: %s", parcel.held, error)
+        return False
+
+    def _record(self, parcel: Parcel, journal: Journal) -> None:
+        parcel.journal = journal
+        try:
+            self._spool.save(journal)
+        except OSError:
+            # Without the disk the work is still delivered, only not by the next process.
+            log.exception("cannot write the journal of %s", parcel.held)
+
+    def _forget(self, parcel: Parcel) -> None:
+        _remove_temporary(parcel.journal)
+        self._ledger.remove(parcel.held)
+        self._spool.remove(parcel.journal)
+
+
+class _Unwanted(Exception):  # noqa: N818
+    """The master ordered the attempt to end before it was committed or published."""
+
+
+def _check_wanted(held: Held) -> None:
+    # Finished work is not given back when the agent drains: the next process delivers it.
+    if held.stop_reason in (StopReason.CANCELED, StopReason.GONE):
+        raise _Unwanted
+
+
+def failed(journal: Journal, failure: AttemptFailed) -> Journal:
+    """The journal of an attempt that ended in this failure."""
+    if journal.result is None:
+        raise ValueError("a failed attempt needs a result to say so")
+    result = journal.result.model_copy(
+        update={
+            "status": "failed",
+            "failure_reason": failure.failure_class,
+            "error": failure.message[:8192],
+            "sha256": None,
+            "size": None,
+        }
+    )
+    return journal.model_copy(update={"phase": Phase.FAILED, "result": result})
+
+
+def _publish_file(journal: Journal) -> None:
+    if journal.temporary is None:
+        return
+    if journal.destination is None or journal.sha256 is None:
+        raise ValueError("a committed attempt has a destination and a hash")
+    try:
+        publish(
+            journal.temporary,
+            journal.destination,
+            sha256=journal.sha256,
+            overwrite=journal.overwrite,
+            own=journal.committed_sha256,
+        )
+    except DestinationTaken as taken:
+        raise AttemptFailed(FailureClass.OUTPUT_EXISTS, str(taken)) from taken
+    except FileVanished as vanished:
+        raise AttemptFailed(FailureClass.OUTPUT_WRONG, str(vanished)) from vanished
+    except OSError as error:
+        raise failure_of(error) from error
+
+
+def _remove_temporary(journal: Journal) -> None:
+    if journal.temporary is not None:
+        try:
+            journal.temporary.unlink(missing_ok=True)
+        except OSError:
+            log.exception("cannot remove %s", journal.temporary)

@@ -1,0 +1,203 @@
+"""One encode: probe the source, run ffmpeg, look at what came out."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ffrtmp.domain.retry import FailureClass
+from ffrtmp.schemas import JobSpec
+from workers.errors import AttemptFailed, AttemptStopped
+from workers.ffmpeg import progress as ffmpeg_progress
+from workers.ffmpeg.command import UnsupportedSpec, transcode
+from workers.ffmpeg.facts import MediaFacts
+from workers.ffmpeg.failures import classify
+from workers.ffmpeg.log import BoundedLog
+from workers.ffmpeg.probe import ProbeFailed, probe
+from workers.ffmpeg.process import FfmpegProcess, ProcessEnd, ProcessIdentity
+from workers.ffmpeg.verify import differences
+from workers.ledger import Held, Progress
+from workers.staging import Staged
+from workers.tracing import span
+
+STOP_GRACE_SECONDS = 0.2
+PROBE_BASE_SECONDS = 30.0
+PROBE_BYTES_PER_SECOND = 10_000_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Encode:
+    """What is known of one encode so far: read by the report, however it ends."""
+
+    log: BoundedLog
+    argv: tuple[str, ...] = ()
+    exit_code: int | None = None
+    seconds: float = 0.0
+    frames: int | None = None
+    speed: float | None = None
+
+    @property
+    def fps(self) -> float | None:
+        """Frames encoded per wall second, over the whole run."""
+        return self.frames / self.seconds if self.frames and self.seconds else None
+
+
+class Encoder:
+    """Runs ffmpeg with a share of the node's cores."""
+
+    def __init__(self, *, ffmpeg: Path, threads: int) -> None:
+        self._ffmpeg = ffmpeg
+        self._threads = threads
+
+    def encode(
+        self,
+        spec: JobSpec,
+        staged: Staged,
+        held: Held,
+        encode: Encode,
+        *,
+        on_start: Callable[[ProcessIdentity], None],
+    ) -> MediaFacts:
+        """Write ``staged.temporary`` and return what it is; AttemptFailed, AttemptStopped.
+
+        ``on_start`` hears which process encodes, before its end is waited for.
+        """
+        source = self._look(staged, held)
+        check_not_stopped(held)
+        encode.argv = self._command(spec, staged, source)
+        end = self._run(spec, source, held, encode, on_start)
+        check_not_stopped(held)
+        _raise_if_failed(spec, end, encode)
+        return _verified(spec, source, staged.temporary, held, encode)
+
+    def _command(self, spec: JobSpec, staged: Staged, source: MediaFacts | None) -> tuple[str, ...]:
+        try:
+            return transcode(
+                spec,
+                ffmpeg=self._ffmpeg,
+                source=staged.source,
+                has_audio=source is not None and bool(source.audio),
+                destination=staged.temporary,
+                threads=self._threads,
+            )
+        except UnsupportedSpec as error:
+            raise AttemptFailed(FailureClass.UNSUPPORTED, str(error)) from error
+
+    def _look(self, staged: Staged, held: Held) -> MediaFacts | None:
+        if staged.source is None:
+            return None
+        held.progress = Progress(phase="probing", mark="probing", is_bounded=True)
+        try:
+            return probe(staged.source)
+        except ProbeFailed as error:
+            raise AttemptFailed(error.failure_class, error.message) from error
+
+    def _run(
+        self,
+        spec: JobSpec,
+        source: MediaFacts | None,
+        held: Held,
+        encode: Encode,
+        on_start: Callable[[ProcessIdentity], None],
+    ) -> ProcessEnd:
+        process = FfmpegProcess(encode.argv, timeout_seconds=spec.timeout_seconds)
+        expected = expected_seconds(spec, source)
+
+        def on_progress(said: ffmpeg_progress.Progress) -> None:
+            encode.frames, encode.speed = said.frame, said.speed
+            held.progress = encoding_progress(said, expected)
+
+        started = time.monotonic()
+        held.progress = Progress(phase="encoding", mark="encoding")
+        held.on_stop(lambda: process.stop(STOP_GRACE_SECONDS))
+        try:
+            with span("ffmpeg"):
+                identity = process.start()
+                if identity is None:
+                    raise AttemptStopped(held.stop_reason)
+                on_start(identity)
+                return process.run(on_progress, encode.log)
+        finally:
+            held.on_stop(None)
+            encode.seconds = time.monotonic() - started
+
+
+def check_not_stopped(held: Held) -> None:
+    """AttemptStopped where the attempt has been ordered to end."""
+    if held.stop_reason is not None:
+        raise AttemptStopped(held.stop_reason)
+
+
+def expected_seconds(spec: JobSpec, source: MediaFacts | None) -> float | None:
+    """How long the output is going to be, None where nobody knows."""
+    known = [
+        seconds
+        for seconds in (spec.duration_seconds, source.duration_seconds if source else None)
+        if seconds
+    ]
+    return min(known, default=None)
+
+
+def encoding_progress(said: ffmpeg_progress.Progress, expected: float | None) -> Progress:
+    """ffmpeg's own progress as the farm shows it."""
+    fraction = (said.out_time_seconds or 0.0) / expected if expected else 0.0
+    return Progress(
+        phase="encoding",
+        mark=f"encoding {said.frame} {said.out_time_seconds} {said.total_bytes}",
+        fraction=min(1.0, fraction),
+        fps=said.fps,
+        speed=said.speed,
+    )
+
+
+def facts_of(output: MediaFacts) -> dict[str, Any]:
+    """The measured file as the job's result shows it."""
+    video = output.video
+    return {
+        "duration_seconds": output.duration_seconds,
+        "container": output.container,
+        "video_codec": video.codec,
+        "width": video.width,
+        "height": video.height,
+        "frame_rate": str(video.fps) if video.fps else None,
+        "frames": video.frames,
+        "audio_codecs": [track.codec for track in output.audio],
+    }
+
+
+def _raise_if_failed(spec: JobSpec, end: ProcessEnd, encode: Encode) -> None:
+    encode.exit_code = end.exit_code
+    if end.timed_out:
+        raise AttemptFailed(
+            FailureClass.LIMIT_EXCEEDED,
+            f"the encode took longer than the {spec.timeout_seconds:g} s asked for",
+            exit_code=end.exit_code,
+        )
+    if end.exit_code != 0 or end.signal is not None:
+        failure = classify(exit_code=end.exit_code, signal=end.signal, stderr=encode.log.text())
+        raise AttemptFailed(failure.failure_class, failure.message, exit_code=end.exit_code)
+
+
+def _verified(
+    spec: JobSpec, source: MediaFacts | None, path: Path, held: Held, encode: Encode
+) -> MediaFacts:
+    held.progress = Progress(phase="verifying", mark="verifying", fraction=1.0, is_bounded=True)
+    seconds = PROBE_BASE_SECONDS + path.stat().st_size / PROBE_BYTES_PER_SECOND
+    try:
+        output = probe(str(path), timeout_seconds=seconds, count_frames=True)
+    except ProbeFailed as error:
+        raise _wrong(f"the output cannot be read: {error.message}", encode) from error
+    check_not_stopped(held)
+    wrong = differences(spec, source, output)
+    if wrong:
+        raise _wrong("; ".join(wrong), encode)
+    return output
+
+
+def _wrong(what: str, encode: Encode) -> AttemptFailed:
+    """ffmpeg also ends with 0 after an input that broke off: then its log names the class."""
+    failure = classify(exit_code=0, signal=None, stderr=encode.log.text())
+    if failure.failure_class is FailureClass.OUTPUT_WRONG:
+        return AttemptFailed(FailureClass.OUTPUT_WRONG, what, exit_code=0)
+    return AttemptFailed(failure.failure_class, f"{failure.message}; {what}", exit_code=0)

@@ -1,0 +1,99 @@
+"""From a hint to a running attempt: a slot, a claim, the run."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ffrtmp.schemas import ClaimAnswer
+from workers.claims import Claims
+from workers.ledger import Held, StopReason
+from workers.slots import Slots
+from workers.threads import start_thread
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listeners:
+    """Who hears of an attempt that started or ended, and of a slot that opened."""
+
+    on_change: Callable[[], None]
+    on_free_slot: Callable[[], None]
+
+
+class Intake:
+    """Takes hints until ``closing``. ``has_room`` says whether the disk can hold an output."""
+
+    def __init__(
+        self,
+        *,
+        slots: Slots,
+        claims: Claims,
+        run: Callable[[ClaimAnswer, Held], None],
+        has_room: Callable[[], bool],
+        closing: threading.Event,
+        listeners: Listeners,
+    ) -> None:
+        self._slots = slots
+        self._claims = claims
+        self._run = run
+        self._has_room = has_room
+        self._listeners = listeners
+        self._closing = closing
+        self._draining = False
+
+    @property
+    def accepts(self) -> bool:
+        """True while hints may become attempts."""
+        return not (self._closing.is_set() or self._draining)
+
+    def set_draining(self, is_draining: bool) -> None:
+        """What the master ordered."""
+        self._draining = is_draining
+
+    def take_hint(self, job_id: str, *, is_wanted: Callable[[], bool]) -> None:
+        """Serve one hint to the end of its attempt; ``is_wanted`` turns false when its sender
+        is gone, and then nothing is claimed for it."""
+        while self.accepts and is_wanted():
+            if self._has_room() and self._slots.try_take():
+                self._fill_slot(job_id, is_wanted)
+                return
+            self._slots.wait_for_change()
+
+    def start_unasked(self) -> bool:
+        """Fill one free slot without a hint, in the background; False where there is nothing."""
+        if not (self.accepts and self._has_room() and self._slots.try_take()):
+            return False
+        try:
+            taken = self._claims.take(None)
+        except BaseException:
+            self._slots.give_back()
+            raise
+        if taken is None:
+            self._slots.give_back()
+            return False
+        start_thread(f"attempt {taken[1]}", lambda: self._run_in_slot(*taken))
+        return True
+
+    def _fill_slot(self, job_id: str, is_wanted: Callable[[], bool]) -> None:
+        try:
+            taken = self._claims.take(job_id) if is_wanted() else None
+        except BaseException:
+            self._slots.give_back()
+            raise
+        if taken is None:
+            self._slots.give_back()
+        else:
+            self._run_in_slot(*taken)
+
+    def _run_in_slot(self, claim: ClaimAnswer, held: Held) -> None:
+        try:
+            if self._closing.is_set():
+                held.stop(StopReason.RELEASED)
+            self._listeners.on_change()
+            self._run(claim, held)
+        finally:
+            self._slots.give_back()
+            self._listeners.on_change()
+            self._listeners.on_free_slot()

@@ -1,0 +1,167 @@
+"""What this node speaks for: its attempts, its unanswered claims, the heartbeats it has built.
+
+One lock covers all three, because the master's rule "lost when heartbeats built after the claim
+was answered omit it" is only true if a claim becomes an attempt in one step.
+"""
+
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ffrtmp.schemas import AttemptBeat
+
+MAX_RATE = 1e6
+MARK_LENGTH = 128
+
+
+class StopReason(StrEnum):
+    """Why an attempt is ended from outside."""
+
+    CANCELED = "canceled"
+    GONE = "gone"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an attempt is; ``mark`` differs whenever anything moved.
+
+    ``is_bounded`` marks a step that a time limit of its own ends: while it lasts, every heartbeat
+    counts as movement.
+    """
+
+    phase: str
+    mark: str
+    is_bounded: bool = False
+    fraction: float = 0.0
+    fps: float | None = None
+    speed: float | None = None
+
+
+class Held:
+    """One attempt this node answers for, from its claim until the master knows its end."""
+
+    def __init__(self, *, job_id: str, number: int, lease: str) -> None:
+        self.job_id = job_id
+        self.number = number
+        self.lease = lease
+        self.progress = Progress(phase="starting", mark="starting")
+        self._lock = threading.Lock()
+        self._reason: StopReason | None = None
+        self._stopper: Callable[[], None] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.job_id}/{self.number}"
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why it must end, None while it may go on."""
+        return self._reason
+
+    def stop(self, reason: StopReason) -> None:
+        """Order it to end; the first reason stays. Does not wait for the end."""
+        with self._lock:
+            if self._reason is not None:
+                return
+            self._reason = reason
+            stopper = self._stopper
+        if stopper is not None:
+            stopper()
+
+    def on_stop(self, stopper: Callable[[], None] | None) -> None:
+        """What ends its running process; called at once where it was already ordered to end."""
+        with self._lock:
+            self._stopper = stopper
+            is_late = self._reason is not None
+        if is_late and stopper is not None:
+            stopper()
+
+    def beat(self, seq: int) -> AttemptBeat:
+        """Its line in heartbeat ``seq``."""
+        now = self.progress
+        mark = f"{now.mark} {seq}" if now.is_bounded else now.mark
+        return AttemptBeat(
+            job_id=self.job_id,
+            attempt=self.number,
+            progress=min(1.0, max(0.0, now.fraction)),
+            mark=mark[:MARK_LENGTH],
+            phase=now.phase,
+            fps=_rate(now.fps),
+            speed=_rate(now.speed),
+        )
+
+
+def _rate(value: float | None) -> float | None:
+    return None if value is None else min(MAX_RATE, max(0.0, value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One question for work: its id, and the heartbeats built before it was first sent."""
+
+    claim_id: str
+    heartbeat_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What one heartbeat says."""
+
+    seq: int
+    attempts: tuple[Held, ...]
+    claims_in_flight: tuple[str, ...]
+
+
+class Ledger:
+    """The attempts, claims and heartbeat count of one agent process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._attempts: dict[tuple[str, int], Held] = {}
+        self._claims: set[str] = set()
+        self._built = 0
+
+    def begin_claim(self) -> Claim:
+        """A new claim, in flight until ``end_claim`` or ``admit``."""
+        with self._lock:
+            claim = Claim(claim_id=uuid.uuid4().hex, heartbeat_seq=self._built)
+            self._claims.add(claim.claim_id)
+            return claim
+
+    def end_claim(self, claim_id: str) -> None:
+        """The claim brought nothing."""
+        with self._lock:
+            self._claims.discard(claim_id)
+
+    def admit(self, held: Held, *, claim_id: str | None = None) -> None:
+        """List an attempt from now on; its claim, if any, stops being in flight in that step."""
+        with self._lock:
+            self._claims.discard(claim_id or "")
+            self._attempts[held.job_id, held.number] = held
+
+    def remove(self, held: Held) -> None:
+        """The master knows its end."""
+        with self._lock:
+            self._attempts.pop((held.job_id, held.number), None)
+
+    def find(self, job_id: str, number: int) -> Held | None:
+        """The attempt, where this node holds it."""
+        with self._lock:
+            return self._attempts.get((job_id, number))
+
+    def attempts(self) -> tuple[Held, ...]:
+        """All attempts now held."""
+        with self._lock:
+            return tuple(self._attempts.values())
+
+    def build_heartbeat(self) -> Snapshot:
+        """Count one more heartbeat and say what it lists."""
+        with self._lock:
+            self._built += 1
+            return Snapshot(
+                seq=self._built,
+                attempts=tuple(self._attempts.values()),
+                claims_in_flight=tuple(sorted(self._claims)),
+            )

@@ -1,0 +1,53 @@
+"""What the agent counts, served on a port of its own."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+
+
+class Metrics:
+    """The agent's counters and gauges, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.heartbeats = Counter(
+            "ffrtmp_worker_heartbeats_total", "Heartbeats answered.", registry=self.registry
+        )
+        self.attempts = Counter(
+            "ffrtmp_worker_attempts_total",
+            "Attempts by how they ended here.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.child_restarts = Counter(
+            "ffrtmp_worker_child_restarts_total",
+            "Times the Celery child ended and was started again.",
+            registry=self.registry,
+        )
+
+    def observe(
+        self,
+        *,
+        jobs_active: Callable[[], float],
+        slots: Callable[[], float],
+        undelivered: Callable[[], float],
+    ) -> None:
+        """Read these whenever somebody scrapes."""
+        gauges = {
+            "ffrtmp_worker_jobs_active": ("Attempts running now.", jobs_active),
+            "ffrtmp_worker_slots": ("Attempts this node runs at once.", slots),
+            "ffrtmp_worker_undelivered": ("Finished attempts not yet reported.", undelivered),
+        }
+        for name, (text, reading) in gauges.items():
+            Gauge(name, text, registry=self.registry).set_function(reading)
+
+
+def serve_metrics(metrics: Metrics, port: int) -> tuple[int, Callable[[], None]]:
+    """Serve /metrics on loopback; the port (a free one for 0) and what ends it."""
+    server, _thread = start_http_server(port, addr="127.0.0.1", registry=metrics.registry)
+
+    def close() -> None:
+        server.shutdown()
+        server.server_close()
+
+    return server.server_port, close

@@ -1,0 +1,132 @@
+"""Becoming a node of the farm, and becoming one again when the master has forgotten the process."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ffrtmp.client import ClientError, MasterRefused, MasterUnavailable
+from ffrtmp.schemas import HeldAttempt, NodeRegistration, RegistrationAnswer
+from workers.backoff import jittered_delays
+from workers.errors import AddressTaken, AgentError, KeyRefused, RegistrationRefused
+from workers.tracing import span
+
+UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, TOO_MANY, SERVER_ERROR = 401, 403, 404, 429, 500
+log = logging.getLogger(__name__)
+
+
+class RegistrationClient(Protocol):
+    """What registering needs of the master's client; its key is the API key."""
+
+    def register(self, body: NodeRegistration) -> RegistrationAnswer:
+        """POST /nodes/register."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What one registration settled."""
+
+    node_id: str
+    name: str
+    epoch: int
+    broker_url: str | None
+    node_timeout_seconds: float
+    lost: tuple[HeldAttempt, ...]
+
+
+class Registrar:
+    """Registers this process and keeps the session; safe to share between threads.
+
+    ``holding`` names the finished work in the spool; ``on_lost`` is told which attempts of
+    earlier epochs are no longer this node's.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: RegistrationClient,
+        describe: Callable[[], NodeRegistration],
+        on_lost: Callable[[tuple[HeldAttempt, ...]], None],
+    ) -> None:
+        self._client = client
+        self._describe = describe
+        self._on_lost = on_lost
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """The present session; only after the first registration."""
+        if self._session is None:
+            raise AgentError("this agent has not registered yet")
+        return self._session
+
+    def register(self, stop: threading.Event) -> Session | None:
+        """Register, asking again for as long as the master cannot be reached; None if stopped.
+
+        AgentError where the master refuses this node.
+        """
+        for delay in jittered_delays(base_seconds=0.2, cap_seconds=5.0):
+            try:
+                return self._register()
+            except ClientError as error:
+                log.warning("cannot register yet: %s", error)
+            if stop.wait(delay):
+                return None
+        return None
+
+    def renew(self, stale_epoch: int) -> Session:
+        """A session newer than ``stale_epoch``; many threads may ask, one registers.
+
+        ClientError where the master cannot be reached, AgentError where it refuses this node.
+        """
+        with self._lock:
+            if self.session.epoch != stale_epoch:
+                return self.session
+            log.warning("the master no longer knows epoch %d; registering again", stale_epoch)
+            return self._register()
+
+    def _register(self) -> Session:
+        try:
+            with span("Register Node"):
+                answer = self._client.register(self._describe())
+        except MasterUnavailable:
+            raise
+        except MasterRefused as refused:
+            raise _meaning(refused) from refused
+        self._session = _session_of(answer)
+        self._on_lost(self._session.lost)
+        return self._session
+
+
+def must_register_again(refused: MasterRefused) -> bool:
+    """True for the answers of a master that does not know this process any more."""
+    return refused.code == "stale_epoch" or refused.status in (UNAUTHENTICATED, NOT_FOUND)
+
+
+def may_pass(refused: MasterRefused) -> bool:
+    """True where the same request may be answered otherwise later."""
+    return refused.status >= SERVER_ERROR or refused.status == TOO_MANY
+
+
+def _session_of(answer: RegistrationAnswer) -> Session:
+    return Session(
+        node_id=answer.id,
+        name=answer.name,
+        epoch=answer.epoch,
+        broker_url=answer.broker_url,
+        node_timeout_seconds=answer.node_timeout_seconds,
+        lost=tuple(answer.lease_release),
+    )
+
+
+def _meaning(refused: MasterRefused) -> Exception:
+    if refused.code == "address_taken":
+        return AddressTaken(refused.message)
+    if refused.status in (UNAUTHENTICATED, FORBIDDEN):
+        return KeyRefused(f"the master refuses this API key: {refused.message}")
+    if may_pass(refused):
+        return refused
+    return RegistrationRefused(f"the master refuses this node: {refused}")

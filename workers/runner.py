@@ -1,0 +1,226 @@
+"""One attempt, start to finish: stage, encode, hash, hand over to delivery."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from ffrtmp.client import ClientError, MasterRefused
+from ffrtmp.domain.retry import FailureClass
+from ffrtmp.schemas import ClaimAnswer, LogChunk, ReleaseRequest, ResultRequest
+from workers.delivery import Delivery, failed
+from workers.encoder import Encode, Encoder, check_not_stopped, facts_of
+from workers.errors import AttemptFailed, AttemptStopped
+from workers.ffmpeg.log import BoundedLog
+from workers.files import hash_durably
+from workers.ledger import Held, Ledger, Progress, StopReason
+from workers.log_feed import feeding
+from workers.spool import Journal, Phase, Spool
+from workers.staging import Places, Staged, failure_of, remove_older_parts, stage
+from workers.tracing import span
+
+RELEASE_TRIES = 3
+RELEASE_PAUSE_SECONDS = 0.5
+log = logging.getLogger(__name__)
+
+
+class RunnerClient(Protocol):
+    """What a running attempt needs of the master's client; its key is the node token."""
+
+    def append_log(self, job_id: str, attempt: int, body: LogChunk) -> None:
+        """POST /attempts/{job}/{n}/logs."""
+        ...
+
+    def release(self, job_id: str, attempt: int, body: ReleaseRequest) -> None:
+        """POST /attempts/{job}/{n}/release."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """One attempt while it runs."""
+
+    claim: ClaimAnswer
+    held: Held
+    journal: Journal
+    encode: Encode
+
+
+class Runner:
+    """Runs attempts, one per call and thread; ``on_end`` hears how each ended here."""
+
+    def __init__(
+        self,
+        *,
+        node_id: str,
+        client: RunnerClient,
+        encoder: Encoder,
+        places: Places,
+        spool: Spool,
+        ledger: Ledger,
+        delivery: Delivery,
+        on_end: Callable[[str], None],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._node_id = node_id
+        self._client = client
+        self._encoder = encoder
+        self._places = places
+        self._spool = spool
+        self._ledger = ledger
+        self._delivery = delivery
+        self._on_end = on_end
+        self._now = now
+
+    def run(self, claim: ClaimAnswer, held: Held) -> None:
+        """Run one attempt to its end, whatever that is; the slot is free when this returns."""
+        work = _work_of(claim, held)
+        about: dict[str, str | int] = {
+            "job.id": claim.job_id,
+            "job.attempt": claim.attempt,
+            "job.scenario": claim.scenario,
+        }
+        with span("Run Attempt", parent=claim.trace_parent, attributes=about):
+            log.info("attempt %s of %s starts", held, claim.scenario)
+            try:
+                finished = self._produce(work)
+            except AttemptStopped:
+                self._abandon(work)
+                return
+            except AttemptFailed as failure:
+                finished = self._failed(work, failure)
+            except OSError as error:
+                log.exception("attempt %s failed", held)
+                finished = self._failed(work, failure_of(error))
+            except Exception as error:
+                log.exception("attempt %s failed unexpectedly", held)
+                unexpected = f"unexpected {type(error).__name__}: {error}"
+                finished = self._failed(work, AttemptFailed(FailureClass.AGENT, unexpected))
+            self._on_end(finished.phase)
+            self._delivery.deliver(held, finished)
+
+    def _produce(self, work: Work) -> Journal:
+        check_not_stopped(work.held)
+        staged = stage(work.claim, self._places)
+        adopted = staged.adopted is not None
+        self._note(
+            work,
+            destination=staged.destination,
+            temporary=None if adopted else staged.temporary,
+            overwrite=work.claim.spec.overwrite,
+        )
+        if staged.adopted is not None:
+            size = staged.destination.stat().st_size
+            return self._encoded(work, staged, staged.adopted, size, {"adopted": True})
+        remove_older_parts(staged.destination, work.claim.job_id, work.claim.attempt)
+        with feeding(self._client, work.held, work.encode.log.head_since):
+            output = self._encoder.encode(
+                work.claim.spec,
+                staged,
+                work.held,
+                work.encode,
+                on_start=lambda process: self._note(
+                    work, pid=process.pid, start_identity=process.start_identity
+                ),
+            )
+        sha256, size = _hashed(staged.temporary, work.held)
+        return self._encoded(work, staged, sha256, size, facts_of(output))
+
+    def _note(self, work: Work, **known: Any) -> None:
+        work.journal = work.journal.model_copy(update=known)
+        self._spool.save(work.journal)
+
+    def _encoded(
+        self, work: Work, staged: Staged, sha256: str, size: int, facts: dict[str, Any]
+    ) -> Journal:
+        metrics = facts | {
+            "output": str(staged.destination),
+            "size_bytes": size,
+            "is_test_source": staged.source is None,
+            "encode_seconds": round(work.encode.seconds, 3),
+            "fps": work.encode.fps,
+            "speed": work.encode.speed,
+        }
+        result = self._result(work).model_copy(
+            update={"sha256": sha256, "size": size, "metrics": metrics}
+        )
+        return work.journal.model_copy(
+            update={"phase": Phase.ENCODED, "sha256": sha256, "size": size, "result": result}
+        )
+
+    def _failed(self, work: Work, failure: AttemptFailed) -> Journal:
+        log.warning("attempt %s failed (%s): %s", work.held, failure.failure_class, failure)
+        _remove(work.journal.temporary)
+        if failure.exit_code is not None:
+            work.encode.exit_code = failure.exit_code
+        reported = work.journal.model_copy(update={"result": self._result(work)})
+        return failed(reported, failure)
+
+    def _result(self, work: Work) -> ResultRequest:
+        return ResultRequest(
+            job_id=work.claim.job_id,
+            node_id=self._node_id,
+            attempt=work.claim.attempt,
+            lease=work.claim.lease,
+            status="completed",
+            exit_code=work.encode.exit_code,
+            argv=list(work.encode.argv),
+            logs=work.encode.log.text(),
+            completed_at=self._now(),
+        )
+
+    def _abandon(self, work: Work) -> None:
+        """Leave nothing of the attempt, and give it back where that was the order."""
+        _remove(work.journal.temporary)
+        reason = work.held.stop_reason
+        log.info("attempt %s stopped: %s", work.held, reason)
+        if reason is StopReason.RELEASED:
+            self._release(work)
+        self._ledger.remove(work.held)
+        self._spool.remove(work.journal)
+        self._on_end(str(reason))
+
+    def _release(self, work: Work) -> None:
+        body = ReleaseRequest(lease=work.claim.lease, reason="the agent is stopping")
+        for _ in range(RELEASE_TRIES):
+            try:
+                self._client.release(work.claim.job_id, work.claim.attempt, body)
+                return
+            except MasterRefused as refused:
+                log.warning("attempt %s was not released: %s", work.held, refused)
+                return
+            except ClientError as error:
+                log.warning("attempt %s is not released yet: %s", work.held, error)
+                time.sleep(RELEASE_PAUSE_SECONDS)
+
+
+def _work_of(claim: ClaimAnswer, held: Held) -> Work:
+    journal = Journal(
+        job_id=claim.job_id,
+        attempt=claim.attempt,
+        lease=claim.lease,
+        phase=Phase.RUNNING,
+        committed_sha256=tuple(claim.committed_sha256),
+        trace_parent=claim.trace_parent,
+    )
+    return Work(claim=claim, held=held, journal=journal, encode=Encode(log=BoundedLog()))
+
+
+def _hashed(path: Path, held: Held) -> tuple[str, int]:
+    def on_chunk(size: int) -> None:
+        held.progress = Progress(phase="hashing", mark=f"hashing {size}", fraction=1.0)
+        check_not_stopped(held)
+
+    return hash_durably(path, on_chunk)
+
+
+def _remove(temporary: Path | None) -> None:
+    if temporary is None:
+        return
+    try:
+        temporary.unlink(missing_ok=True)
+    except OSError:
+        log.exception("cannot remove %s", temporary)

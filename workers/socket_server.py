@@ -1,0 +1,114 @@
+"""The agent's ear: a Unix socket on which the Celery child hands in hints, one per connection."""
+
+import json
+import logging
+import os
+import select
+import socket
+import struct
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from workers.threads import start_thread
+
+SOCKET_FILE = "agent.sock"
+MAX_PATH_BYTES = 100
+MAX_LINE_BYTES = 4096
+LINE_SECONDS = 5.0
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HintLine:
+    """What the child says of one message."""
+
+    job_id: str
+    rank: int
+
+
+def socket_path(state_folder: Path) -> Path:
+    """In the state folder, or in a private temporary one where that path is too long.
+
+    sockaddr_un holds 108 bytes.
+    """
+    path = state_folder / SOCKET_FILE
+    if len(os.fsencode(path)) < MAX_PATH_BYTES:
+        return path
+    return Path(tempfile.mkdtemp(prefix="ffrtmp-agent-", dir="/tmp")) / SOCKET_FILE
+
+
+class SocketServer:
+    """Serves each connection on a thread; closing the connection tells the child it is over."""
+
+    def __init__(
+        self, path: Path, take_hint: Callable[[HintLine, Callable[[], bool]], None]
+    ) -> None:
+        self.path = path
+        self._take_hint = take_hint
+        self._is_closed = False
+        path.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))
+        path.chmod(0o600)
+        self._listener.listen(64)
+
+    def run(self, stop: threading.Event) -> None:
+        """Accept until stopped or closed."""
+        while not stop.is_set():
+            try:
+                ready, _, _ = select.select([self._listener], [], [], 0.5)
+                connection = self._listener.accept()[0] if ready else None
+            except (OSError, ValueError):
+                if self._is_closed:
+                    return
+                raise
+            if connection is not None:
+                start_thread("hint", partial(self._serve, connection))
+
+    def close(self) -> None:
+        """Stop listening and remove the socket, and the folder made for it."""
+        self._is_closed = True
+        self._listener.close()
+        self.path.unlink(missing_ok=True)
+        if self.path.parent.name.startswith("ffrtmp-agent-"):
+            self.path.parent.rmdir()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            line = _read_line(connection)
+            if line is not None:
+                self._take_hint(line, lambda: _is_open(connection))
+
+
+def _read_line(connection: socket.socket) -> HintLine | None:
+    if _peer_user(connection) != os.geteuid():
+        return None
+    connection.settimeout(LINE_SECONDS)
+    try:
+        with connection.makefile("rb") as file:
+            said = json.loads(file.readline(MAX_LINE_BYTES))
+        return HintLine(job_id=str(said["job_id"])[:255], rank=int(said["rank"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        log.warning("a hint that cannot be read: %s", error)
+        return None
+
+
+def _peer_user(connection: socket.socket) -> int:
+    size = struct.calcsize("3i")
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    return int(struct.unpack("3i", credentials)[1])
+
+
+def _is_open(connection: socket.socket) -> bool:
+    """False once the child has hung up."""
+    ready, _, _ = select.select([connection], [], [], 0)
+    if not ready:
+        return True
+    try:
+        return connection.recv(1, socket.MSG_PEEK) != b""
+    except OSError:
+        return False

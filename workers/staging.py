@@ -1,0 +1,146 @@
+"""Where an attempt reads and writes, checked before anything runs."""
+
+import errno
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from ffrtmp.domain.retry import FailureClass
+from ffrtmp.schemas import ClaimAnswer
+from workers.errors import AttemptFailed
+from workers.files import sha256_of
+
+PART_SUFFIX = ".part"
+URL_START = re.compile(r"https?://", re.IGNORECASE)
+REFUSALS = {
+    errno.ENOSPC: FailureClass.NO_SPACE,
+    errno.EDQUOT: FailureClass.NO_SPACE,
+    errno.EROFS: FailureClass.OUTPUT_REFUSED,
+    errno.EACCES: FailureClass.OUTPUT_REFUSED,
+    errno.EPERM: FailureClass.OUTPUT_REFUSED,
+    errno.ENOTDIR: FailureClass.OUTPUT_REFUSED,
+    errno.EISDIR: FailureClass.OUTPUT_REFUSED,
+    errno.ENAMETOOLONG: FailureClass.OUTPUT_REFUSED,
+    errno.ELOOP: FailureClass.OUTPUT_REFUSED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """The places of one attempt.
+
+    ``source`` is None for a test source. ``adopted`` is the hash of a file at the destination
+    that an earlier attempt of this job committed: there is nothing left to encode.
+    """
+
+    source: str | None
+    destination: Path
+    temporary: Path
+    adopted: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The folders a node works in; no ``media_roots`` allows inputs from everywhere."""
+
+    output_folder: Path
+    media_roots: tuple[Path, ...] = ()
+
+
+def stage(claim: ClaimAnswer, places: Places) -> Staged:
+    """Check input and output; AttemptFailed names what is wrong."""
+    source = _source(claim.spec.input, places.media_roots)
+    destination = _destination(claim, places.output_folder)
+    _refuse_odd_destination(destination, source)
+    return Staged(
+        source=source,
+        destination=destination,
+        temporary=part_path(destination, claim.job_id, claim.attempt),
+        adopted=_adopted(destination, claim),
+    )
+
+
+def part_path(destination: Path, job_id: str, attempt: int) -> Path:
+    """The attempt's own name beside its destination, so that publishing is one rename."""
+    return destination.with_name(f".{destination.name}.{job_id}.{attempt}{PART_SUFFIX}")
+
+
+def remove_older_parts(destination: Path, job_id: str, attempt: int) -> int:
+    """Delete what earlier attempts of the same job left beside the destination."""
+    mine = re.compile(re.escape(f".{destination.name}.{job_id}.") + r"(\d+)\.part")
+    removed = 0
+    for path in destination.parent.iterdir():
+        match = mine.fullmatch(path.name)
+        if match is not None and int(match[1]) < attempt:
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def failure_of(error: OSError, *, default: FailureClass = FailureClass.AGENT) -> AttemptFailed:
+    """The failure an operating system error at the output means."""
+    return AttemptFailed(REFUSALS.get(error.errno or 0, default), str(error))
+
+
+def _source(location: str | None, roots: tuple[Path, ...]) -> str | None:
+    if location is None or URL_START.match(location):
+        return location
+    try:
+        path = Path(location).resolve(strict=True)
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise AttemptFailed(
+            FailureClass.INPUT_MISSING, f"input {location} does not exist on this node"
+        ) from None
+    except (OSError, RuntimeError) as error:
+        raise AttemptFailed(FailureClass.INPUT_REFUSED, f"input {location}: {error}") from error
+    if not stat.S_ISREG(mode):
+        raise AttemptFailed(FailureClass.INPUT_REFUSED, f"input {location} is not a file")
+    if roots and not any(path.is_relative_to(root.resolve()) for root in roots):
+        raise AttemptFailed(
+            FailureClass.INPUT_REFUSED, f"input {location} is outside this node's media roots"
+        )
+    if not os.access(path, os.R_OK):
+        raise AttemptFailed(FailureClass.INPUT_REFUSED, f"input {location} is not readable")
+    return str(path)
+
+
+def _destination(claim: ClaimAnswer, output_folder: Path) -> Path:
+    named = claim.spec.output or f"{claim.scenario}-{claim.job_id}.{claim.spec.container}"
+    path = output_folder.absolute() / named
+    if ".." in path.parts:
+        raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"output {named} has '..'")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.parent.resolve() / path.name
+    except OSError as error:
+        raise failure_of(error, default=FailureClass.OUTPUT_REFUSED) from error
+
+
+def _refuse_odd_destination(destination: Path, source: str | None) -> None:
+    try:
+        mode = destination.lstat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise failure_of(error, default=FailureClass.OUTPUT_REFUSED) from error
+    if not stat.S_ISREG(mode):
+        raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"output {destination} is not a file")
+    if source is not None and not URL_START.match(source) and destination.samefile(source):
+        raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"output {destination} is the input")
+
+
+def _adopted(destination: Path, claim: ClaimAnswer) -> str | None:
+    if not destination.exists():
+        return None
+    if claim.committed_sha256:
+        found = sha256_of(destination)
+        if found in claim.committed_sha256:
+            return found
+    if claim.spec.overwrite:
+        return None
+    raise AttemptFailed(
+        FailureClass.OUTPUT_EXISTS, f"output {destination} exists; overwrite was not asked for"
+    )

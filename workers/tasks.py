@@ -1,0 +1,39 @@
+"""The one Celery task of a node: tell the agent of a hint and wait until it is done with it."""
+
+import json
+import logging
+import socket
+from typing import Any
+
+from celery import Celery
+
+from ffrtmp.broker.messages import HINT_TASK, hint_from_kwargs
+from ffrtmp.domain.hint import Hint
+
+log = logging.getLogger(__name__)
+
+
+def register_hint_task(app: Celery, socket_path: str) -> None:
+    """Let ``app`` serve hints through the agent's socket."""
+
+    def hint(**kwargs: Any) -> None:
+        found = hint_from_kwargs(kwargs, queue_name="")
+        if found is None:
+            log.warning("dropped a message that is not a hint")
+        else:
+            hand_to_agent(found, socket_path)
+
+    app.task(hint, name=HINT_TASK)
+
+
+def hand_to_agent(hint: Hint, socket_path: str) -> None:
+    """Block until the agent hangs up; never raises, since a lost hint costs only time."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.connect(socket_path)
+            line = json.dumps({"job_id": hint.job_id, "rank": hint.rank}) + "\n"
+            connection.sendall(line.encode())
+            while connection.recv(64):
+                pass
+    except OSError as error:
+        log.warning("the agent did not take a hint: %s", error)
