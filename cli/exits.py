@@ -1,0 +1,109 @@
+"""How the command ends: the exit codes, and the one place that turns an error into one.
+
+CliError            something this command cannot do; one line, and what to do next
+├── UsageError      asked in a way that cannot be
+└── JobNotCompleted the job that was waited for ended otherwise
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from http import HTTPStatus
+
+from ffrtmp.client import ClientError, MasterRefused, MasterUnavailable, MasterUnreachable
+from ffrtmp.config import ConfigError
+
+
+class ExitCode(IntEnum):
+    """What a script reads."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    NOT_FOUND = 4
+    REFUSED = 5
+
+
+class CliError(Exception):
+    """Something this command cannot do; the text is one line that says what to do next."""
+
+    code = ExitCode.FAILED
+
+
+class UsageError(CliError):
+    """The command was asked in a way that cannot be."""
+
+    code = ExitCode.USAGE
+
+
+class JobNotCompleted(CliError):  # noqa: N818
+    """The job that was waited for failed or was canceled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """An exit code, and the line for stderr."""
+
+    code: ExitCode
+    message: str
+
+
+EXPECTED_ERRORS = (CliError, ClientError, ConfigError, OSError)
+START_OR_NAME_MASTER = "is it running? start it with 'ffrtmp up', or give --master URL"
+GIVE_KEY = "give --api-key or set FFMPEG_RTMP_API_KEY"
+
+
+def ending_of(error: Exception) -> Ending:
+    """The ending one of EXPECTED_ERRORS leads to."""
+    for kind, ending in _ENDINGS:
+        if isinstance(error, kind):
+            return ending(error)
+    raise error
+
+
+def _of_cli(error: Exception) -> Ending:
+    code = error.code if isinstance(error, CliError) else ExitCode.FAILED
+    return Ending(code, str(error))
+
+
+def _of_system(error: Exception) -> Ending:
+    return Ending(ExitCode.FAILED, f"{error}; mend that and run it again")
+
+
+def _of_config(error: Exception) -> Ending:
+    return Ending(ExitCode.USAGE, f"{error}; 'ffrtmp config show' lists the settings")
+
+
+def _of_unreachable(error: Exception) -> Ending:
+    return Ending(
+        ExitCode.UNREACHABLE, f"no answer from the master: {error}; {START_OR_NAME_MASTER}"
+    )
+
+
+def _of_unavailable(error: Exception) -> Ending:
+    return Ending(ExitCode.UNREACHABLE, f"the master cannot now: {error}; try again in a moment")
+
+
+def _of_refusal(error: Exception) -> Ending:
+    status = error.status if isinstance(error, MasterRefused) else 0
+    match status:
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return Ending(ExitCode.REFUSED, f"refused: {error}; {GIVE_KEY}")
+        case HTTPStatus.NOT_FOUND:
+            return Ending(ExitCode.NOT_FOUND, f"not found: {error}; the list commands show what is")
+        case HTTPStatus.UNPROCESSABLE_ENTITY | HTTPStatus.BAD_REQUEST:
+            return Ending(ExitCode.USAGE, f"{error}; change it and ask again")
+        case HTTPStatus.CONFLICT:
+            return Ending(ExitCode.FAILED, f"not possible now: {error}; look at its status")
+    return Ending(ExitCode.FAILED, f"the master answered HTTP {status}: {error}; see its log")
+
+
+_ENDINGS: tuple[tuple[type[Exception], Callable[[Exception], Ending]], ...] = (
+    (CliError, _of_cli),
+    (ConfigError, _of_config),
+    (MasterUnreachable, _of_unreachable),
+    (MasterUnavailable, _of_unavailable),
+    (ClientError, _of_refusal),
+    (OSError, _of_system),
+)

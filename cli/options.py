@@ -1,0 +1,183 @@
+"""The options every command takes, before or after its name, and the session they settle."""
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
+
+import typer
+
+from cli.exits import UsageError
+from ffrtmp.client import Connection, MasterClient
+from ffrtmp.config import WORKER_ENVIRONMENT, WorkerSettings, load
+
+P = ParamSpec("P")
+PANEL = "Options of every command"
+
+
+class OutputFormat(StrEnum):
+    """How data is written to stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def _option(*names: str, say: str) -> Any:
+    return typer.Option(*names, help=say, rich_help_panel=PANEL, show_default=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlobalOptions:
+    """What was given at one level of the command line; None was not given there."""
+
+    master: Annotated[
+        str | None, _option("--master", say="URL of the master [env: MASTER_URL]")
+    ] = None
+    api_key: Annotated[
+        str | None,
+        _option("--api-key", say="key of the API [env: FFMPEG_RTMP_API_KEY, safer than a flag]"),
+    ] = None
+    ca: Annotated[Path | None, _option("--ca", say="CA certificates to trust, a PEM file")] = None
+    cert: Annotated[Path | None, _option("--cert", say="TLS certificate, a PEM file")] = None
+    key: Annotated[Path | None, _option("--key", say="key of the TLS certificate")] = None
+    config: Annotated[
+        Path | None, _option("--config", say="YAML file with master: and worker: sections")
+    ] = None
+    output: Annotated[
+        OutputFormat | None, _option("--output", say="how data is shown; table is the default")
+    ] = None
+
+    def under(self, outer: "GlobalOptions") -> "GlobalOptions":
+        """These, and where they say nothing, the outer ones."""
+        mine = {field.name: getattr(self, field.name) for field in fields(self)}
+        return GlobalOptions(
+            **{name: getattr(outer, name) if v is None else v for name, v in mine.items()}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of the command: its global options and what follows from them."""
+
+    options: GlobalOptions
+
+    @property
+    def wants_json(self) -> bool:
+        """True where data goes out as JSON."""
+        return self.options.output is OutputFormat.JSON
+
+    def settings(self) -> WorkerSettings:
+        """Where the master is and what opens it: flags, environment, file, defaults."""
+        given = self.options
+        flags = {
+            "master_url": given.master,
+            "api_key": given.api_key,
+            "tls.ca": given.ca,
+            "tls.cert": given.cert,
+            "tls.key": given.key,
+        }
+        return load(
+            WorkerSettings,
+            section="worker",
+            file=given.config,
+            environment=os.environ,
+            variables=WORKER_ENVIRONMENT,
+            flags=flags,
+        )
+
+    def client(self) -> MasterClient:
+        """A client of the settled master; UsageError where the settings cannot be used."""
+        settings = self.settings()
+        if not settings.master_url.startswith(("http://", "https://")):
+            raise UsageError(
+                f"{settings.master_url!r} is no URL; give one such as http://host:8080"
+            )
+        try:
+            return MasterClient(_connection(settings))
+        except OSError as error:
+            raise UsageError(f"TLS files: {error}; check --ca, --cert and --key") from error
+
+
+def _connection(settings: WorkerSettings) -> Connection:
+    tls = settings.tls
+    return Connection(
+        url=settings.master_url,
+        key=settings.api_key,
+        ca=str(tls.ca) if tls.ca else None,
+        cert=str(tls.cert) if tls.cert else None,
+        cert_key=str(tls.key) if tls.key else None,
+    )
+
+
+def with_session(function: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
+    """The function as Typer wants it: the global options in place of its session, and the fields
+    of each dataclass among its parameters in place of that dataclass."""
+    hints = get_type_hints(function, include_extras=True)
+    own = list(inspect.signature(function).parameters.values())[1:]
+    groups = {p.name: hints[p.name] for p in own if is_dataclass(hints[p.name])}
+
+    @functools.wraps(function)
+    def command(context: typer.Context, **given: Any) -> None:
+        options = _take_options(given).under(_outer(context))
+        for name, group in groups.items():
+            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+        function(Session(options), **given)  # type: ignore[call-arg]
+
+    single = [p.replace(annotation=hints[p.name]) for p in own if p.name not in groups]
+    grouped = [p for group in groups.values() for p in _parameters_of(group)]
+    _retype(command, [_CONTEXT, *single, *grouped, *_GLOBALS])
+    return command
+
+
+def group_callback(help_text: str) -> Callable[..., None]:
+    """The callback of a command group: it only collects global options."""
+
+    def callback(context: typer.Context, **given: Any) -> None:
+        context.obj = _take_options(given).under(_outer(context))
+
+    callback.__doc__ = help_text
+    _retype(callback, [_CONTEXT, *_GLOBALS])
+    return callback
+
+
+def _take_options(given: dict[str, Any]) -> GlobalOptions:
+    return GlobalOptions(
+        **{field.name: given.pop(_PREFIX + field.name) for field in fields(GlobalOptions)}
+    )
+
+
+def _outer(context: typer.Context) -> GlobalOptions:
+    found = context.obj
+    return found if isinstance(found, GlobalOptions) else GlobalOptions()
+
+
+def _retype(function: Callable[..., None], parameters: list[inspect.Parameter]) -> None:
+    """Give a function the signature Typer shall read."""
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {p.name: p.annotation for p in parameters}
+    if hasattr(function, "__wrapped__"):
+        del function.__wrapped__
+
+
+def _parameters_of(group: type[Any], prefix: str = "") -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            prefix + field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(group)
+    ]
+
+
+_PREFIX = "global_"
+_CONTEXT = inspect.Parameter(
+    "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+)
+_GLOBALS = _parameters_of(GlobalOptions, _PREFIX)

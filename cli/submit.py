@@ -1,0 +1,119 @@
+"""``ffrtmp jobs submit``: a job's body from flags, and the wait for its end."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.jobs import announce, show_job
+from cli.options import Session, with_session
+from cli.watch import watch
+from ffrtmp.domain.media import Audio, Engine, Hardware, Preset
+from ffrtmp.domain.ranking import Priority, Queue
+from ffrtmp.schemas import MAX_RETRIES_LIMIT
+
+MEDIA = "Media"
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def _media(*names: str, say: str) -> Any:
+    return typer.Option(*names, help=say, rich_help_panel=MEDIA, show_default=False)
+
+
+@with_session
+def submit(
+    session: Session,
+    *,
+    scenario: Annotated[str, typer.Option(help="such as 1080p30-h264, live-4K60-h265, batch-720p")],
+    source: Annotated[
+        str | None,
+        _media("--input", say="file or http(s) URL; none makes a labelled test source"),
+    ] = None,
+    to: Annotated[
+        str | None, _media("--to", say="output file; none goes to the node's output folder")
+    ] = None,
+    queue: Annotated[Queue, typer.Option(help="live before default before batch")] = Queue.DEFAULT,
+    priority: Annotated[Priority, typer.Option(help="order inside the queue")] = Priority.MEDIUM,
+    codec: Annotated[str | None, _media("--codec", say="h264, h265, hevc, av1 or vp9")] = None,
+    bitrate: Annotated[str | None, _media("--bitrate", say="such as 2500k or 5M")] = None,
+    preset: Annotated[Preset | None, _media("--preset", say="speed against quality")] = None,
+    crf: Annotated[
+        int | None, _media("--crf", say="constant quality, instead of --bitrate")
+    ] = None,
+    resolution: Annotated[
+        str | None, _media("--resolution", say="such as 1280x720 or 720p")
+    ] = None,
+    fps: Annotated[str | None, _media("--fps", say="such as 30, 29.97 or 30000/1001")] = None,
+    duration: Annotated[
+        str | None, _media("--duration", say="only so much of the input: 10s, 2m")
+    ] = None,
+    audio: Annotated[Audio | None, _media("--audio", say="auto, aac, opus, copy or none")] = None,
+    hardware: Annotated[Hardware | None, _media("--hardware", say="where it must encode")] = None,
+    engine: Annotated[Engine | None, _media("--engine", say="which program encodes")] = None,
+    overwrite: Annotated[
+        bool, _media("--overwrite", say="replace the output file where there is one")
+    ] = False,
+    max_retries: Annotated[
+        int | None, typer.Option(min=0, max=MAX_RETRIES_LIMIT, help="failures that are tried again")
+    ] = None,
+    timeout: Annotated[str | None, typer.Option(help="longest run of one attempt: 90s, 1h")] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="the same key and job again: the first job, not a second")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="return at the job's end; exit 1 unless it completed")
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="as --wait, and show what ffmpeg says")
+    ] = False,
+) -> None:
+    """Submit one job."""
+    parameters = {
+        "input": absolute(source),
+        "output": absolute(to),
+        "codec": codec,
+        "bitrate": bitrate,
+        "preset": preset,
+        "crf": crf,
+        "resolution": resolution,
+        "fps": fps,
+        "duration": duration,
+        "audio": audio,
+        "hardware": hardware,
+        "overwrite": overwrite or None,
+        "resource_limits": {"timeout_sec": timeout} if timeout else None,
+    }
+    body = _given(
+        scenario=scenario,
+        queue=queue,
+        priority=priority,
+        engine=engine,
+        max_retries=max_retries,
+        parameters=_given(**parameters),
+    )
+    with session.client() as master:
+        job = master.submit(body, idempotency_key=idempotency_key)
+        if not (wait or follow):
+            announce(session, job)
+            return
+        ended = watch(master, job, show_log=follow, text_log=not session.wants_json)
+        show_job(session, ended.job)
+        ended.require_completed()
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(submit)
+
+
+def absolute(location: str | None) -> str | None:
+    """A local path from the root; a URL as it is."""
+    if location is None or URL.match(location) or not location:
+        return location
+    path = Path(location).expanduser()
+    return str(path.resolve() if ".." in path.parts else path.absolute())
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,83 @@
+"""``ffrtmp up``: the whole farm on this machine until Ctrl-C."""
+
+import logging
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.flags import MasterTuning, master_settings, worker_settings
+from cli.folder import FarmFolder
+from cli.options import Session, with_session
+from cli.render import say, show_json, write
+
+if TYPE_CHECKING:
+    from cli.farm import FarmPlan, RunningFarm
+
+DEFAULT_FOLDER = Path("ffrtmp-data")
+MAX_WORKERS = 64
+
+
+@with_session
+def up(
+    session: Session,
+    *,
+    data_dir: Annotated[
+        Path, typer.Option(help="folder of everything the farm keeps")
+    ] = DEFAULT_FOLDER,
+    host: Annotated[str | None, typer.Option(help="address the API listens on")] = None,
+    port: Annotated[int | None, typer.Option(help="port of the API; 0 takes a free one")] = None,
+    slots: Annotated[int | None, typer.Option(min=1, help="attempts at once on each node")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=MAX_WORKERS, help="nodes")] = 1,
+    tuning: MasterTuning,
+) -> None:
+    """Run the whole farm in the foreground until Ctrl-C; a second Ctrl-C stops it at once."""
+    from cli.farm import running, settle  # heavy, and no other command needs it
+
+    options = session.options
+    master = master_settings(options, tuning, host=host, port=port, data_dir=data_dir)
+    agent = worker_settings(options, slots=slots)
+    folder = FarmFolder(data_dir)
+    log_to_stderr()
+    with folder.locked():
+        say(f"starting a farm in {folder.path}")
+        plan = settle(folder, master, agent, workers=workers)
+        with running(plan) as farm:
+            if farm is None:
+                return
+            _say_ready(session, farm)
+            farm.tend()
+            say("stopping: running attempts go back to their queues")
+    say("stopped")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(up)
+
+
+def log_to_stderr() -> None:
+    """Let the supervisor's warnings be seen."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s", force=True)
+
+
+def export_line(plan: "FarmPlan") -> str:
+    """What a shell needs so that every command finds this farm."""
+    key = shlex.quote(plan.master.api_key or "")
+    return f"export MASTER_URL={plan.api_url} FFMPEG_RTMP_API_KEY={key}"
+
+
+def _say_ready(session: Session, farm: "RunningFarm") -> None:
+    facts = farm.plan.facts(farm.supervisor.pids())
+    if session.wants_json:
+        show_json(facts)
+        return
+    write(
+        f"ready api={facts['api_url']} nodes={len(farm.plan.agents)} flower={facts['flower_url']}"
+        f" (user {facts['flower_user']}, password {facts['flower_password']})"
+        f" data={facts['data_dir']}\n"
+        f"in another terminal: {export_line(farm.plan)}\n"
+        "Ctrl-C stops the farm\n"
+    )
