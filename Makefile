@@ -1,0 +1,68 @@
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+WORKERS ?= 2
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .tools/bin/uv)
+
+export UV_PYTHON_DOWNLOADS := never
+export UV_PYTHON_PREFERENCE := only-system
+
+.PHONY: help
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(INSTALLED) ## set up .venv from uv.lock (fetches uv with pip where it is missing)
+
+$(INSTALLED): uv.lock pyproject.toml | $(filter .tools/bin/uv,$(UV))
+	$(UV) sync --frozen --python $(PYTHON)
+	@touch $@
+
+.tools/bin/uv:
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .tools uv
+
+.PHONY: demo
+demo: $(INSTALLED) ## run a farm, three real jobs, and show what came out (INPUT=clip.mp4)
+	@$(BIN)/ffrtmp demo $(if $(INPUT),"$(INPUT)") $(ARGS)
+
+.PHONY: up
+up: $(INSTALLED) ## run a farm here until Ctrl-C (ARGS="--slots 2 --workers 2")
+	@exec $(BIN)/ffrtmp up $(ARGS)
+
+.PHONY: check
+check: $(INSTALLED) ## formatting, lint, types, import rules, unit tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/unit -m "not slow" -q
+
+.PHONY: fix
+fix: $(INSTALLED) ## format, and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: test
+test: $(INSTALLED) ## every tier on real parts, in under ten minutes
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile $(ARGS)
+
+.PHONY: test-full
+test-full: $(INSTALLED) ## everything, the slow ones too
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+.PHONY: test-chaos
+test-chaos: $(INSTALLED) ## the protocol under crashes, partitions and lost answers
+	$(BIN)/pytest tests/simulation $(wildcard tests/chaos) $(ARGS)
+
+.PHONY: bench
+bench: $(INSTALLED) ## measure (tests marked slow that print numbers)
+	$(BIN)/pytest -s -m slow -k bench $(ARGS)
+
+.PHONY: migrate
+migrate: $(INSTALLED) ## bring a database to the newest schema (DB=file or URL)
+	$(BIN)/python -m ffrtmp.store.migrate $(DB)
