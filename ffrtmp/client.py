@@ -151,7 +151,10 @@ class MasterClient:
         return self._ask(LogAnswer, "GET", f"/jobs/{_segment(job)}/logs", params=params)
 
     def follow_logs(self, job: str) -> Iterator[str]:
-        """GET /jobs/{id}/logs?follow=1: pieces of log text until the job ends."""
+        """GET /jobs/{id}/logs?follow=1: pieces of log text until the job ends.
+
+        MasterUnreachable where the stream is cut before that.
+        """
         request = self._http.stream(
             "GET",
             f"/jobs/{_segment(job)}/logs",
@@ -163,7 +166,7 @@ class MasterClient:
                 if response.status_code >= httpx.codes.BAD_REQUEST:
                     response.read()
                     raise _refusal(response)
-                yield from _sse_data(response.iter_lines())
+                yield from _log_pieces(response.iter_lines())
         except httpx.HTTPError as error:
             raise MasterUnreachable(f"{self._http.base_url}: {_said(error)}") from error
 
@@ -283,15 +286,19 @@ def _said(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _sse_data(lines: Iterator[str]) -> Iterator[str]:
-    """The data of each server-sent event, its lines joined as the HTML standard says."""
+def _log_pieces(lines: Iterator[str]) -> Iterator[str]:
+    """The data of each server-sent event, its lines joined as the HTML standard says, up to the
+    event ``end``, whose data is no log."""
     data: list[str] = []
     for line in lines:
+        if line == "event: end":
+            return
         if line.startswith("data:"):
             data.append(line[5:].removeprefix(" "))
         elif not line and data:
             yield "\n".join(data)
             data.clear()
+    raise MasterUnreachable("the log stream was cut before the job's end")
 
 
 def _tls_context(to: Connection) -> ssl.SSLContext | bool:

@@ -11,6 +11,8 @@ from ffrtmp.services.farm import Farm
 from ffrtmp.services.jobs import JobLog
 
 POLL_SECONDS = 0.5
+QUIET_SECONDS = 10.0
+"""Without news for so long, a comment tells client and proxies that the stream lives."""
 
 
 @dataclass(slots=True)
@@ -33,18 +35,26 @@ class _Sent:
         return heading + new if new else ""
 
 
-async def log_events(farm: Farm, job_id: str) -> AsyncIterator[str]:
+async def log_events(
+    farm: Farm, job_id: str, *, quiet_limit_seconds: float = QUIET_SECONDS
+) -> AsyncIterator[str]:
     """Events whose data is log text, then one ``end`` event with the job's status."""
     sent = _Sent()
+    quiet_seconds = 0.0
     while True:
         log = await run_in_threadpool(farm.jobs.log, job_id)
         new = sent.news(log)
         if new:
             yield _event(new)
+            quiet_seconds = 0.0
         if log.job.status.is_terminal:
             yield f"event: end\ndata: {json.dumps({'status': log.job.status})}\n\n"
             return
+        if quiet_seconds >= quiet_limit_seconds:
+            yield ": nothing new\n\n"
+            quiet_seconds = 0.0
         await asyncio.sleep(POLL_SECONDS)
+        quiet_seconds += POLL_SECONDS
 
 
 def _event(text: str) -> str:
