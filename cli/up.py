@@ -42,8 +42,8 @@ def up(
     folder = FarmFolder(data_dir)
     log_to_stderr()
     with folder.locked():
-        say(f"starting a farm in {folder.path}")
         plan = settle(folder, master, agent, workers=workers)
+        say(f"starting a farm in {folder.path}")
         with running(plan) as farm:
             if farm is None:
                 return
