@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ffrtmp.api.body import UnusableBody
 from ffrtmp.domain.errors import (
     Conflict,
     FarmError,
@@ -29,7 +30,9 @@ STATUS: Mapping[type[FarmError], int] = {
     Conflict: 409,
     Unavailable: 503,
 }
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 422: "invalid"}
 RETRY_AFTER_SECONDS = 2
+CONTENT_TYPE = ", sent with Content-Type: application/json"
 MAX_SHOWN = 500
 
 
@@ -85,16 +88,20 @@ def _field(location: tuple[int | str, ...]) -> str:
 def _text(item: Mapping[str, object]) -> str:
     if item["type"] == "extra_forbidden":
         return "there is no such field"
+    if item["type"] == "model_attributes_type":
+        is_body = item["loc"] == ("body",)
+        return f"is a JSON object{CONTENT_TYPE if is_body else ''}"
     return str(item["msg"]).removeprefix("Value error, ")[:MAX_SHOWN]
 
 
 def _http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(
-        error.status_code, "http"
-    )
     return error_response(
-        error.status_code, code, str(error.detail), headers=dict(error.headers or {})
+        error.status_code,
+        HTTP_CODES.get(error.status_code, "http"),
+        str(error.detail),
+        field=error.field if isinstance(error, UnusableBody) else None,
+        headers=dict(error.headers or {}),
     )
 
 

@@ -6,14 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, status
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from ffrtmp.api import follow, wire
 from ffrtmp.api.auth import KeyOwner
+from ffrtmp.api.body import StrictRoute
 from ffrtmp.api.state import FarmDep, JobReference
 from ffrtmp.domain.errors import InvalidRequest
-from ffrtmp.domain.job import JobStatus
-from ffrtmp.domain.ranking import Priority, Queue
 from ffrtmp.schemas import (
     AttemptList,
     EventList,
@@ -21,16 +20,17 @@ from ffrtmp.schemas import (
     JobBatch,
     JobList,
     JobPatch,
+    JobQuery,
     JobSubmission,
     LogAnswer,
+    LogQuery,
 )
 from ffrtmp.services.jobs import Idempotency
 from ffrtmp.store.jobs import JobFilter
 from ffrtmp.telemetry import current_traceparent
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=StrictRoute)
 
-MAX_PAGE = 1000
 IdempotencyKey = Annotated[
     str | None,
     Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$"),
@@ -71,31 +71,20 @@ def submit_batch(
 
 
 @router.get("/jobs")
-def list_jobs(
-    farm: FarmDep,
-    _owner: KeyOwner,
-    status: JobStatus | None = None,
-    queue: Queue | None = None,
-    priority: Priority | None = None,
-    node: Annotated[str | None, Query(max_length=255)] = None,
-    scenario: Annotated[str | None, Query(max_length=64)] = None,
-    since: AwareDatetime | None = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
-    cursor: Annotated[int | None, Query(ge=1, lt=1 << 62)] = None,
-) -> JobList:
+def list_jobs(farm: FarmDep, _owner: KeyOwner, query: Annotated[JobQuery, Query()]) -> JobList:
     """One page of jobs, newest first; ``next`` is the cursor of the following one."""
     chosen = JobFilter(
-        status=status,
-        queue=queue,
-        priority=priority,
-        node_id=farm.nodes.get(node).node.id if node else None,
-        scenario=scenario,
-        since=since,
-        before=cursor,
+        status=query.status,
+        queue=query.queue,
+        priority=query.priority,
+        node_id=farm.nodes.get(query.node).node.id if query.node else None,
+        scenario=query.scenario,
+        since=query.since,
+        before=query.cursor,
     )
-    jobs = farm.jobs.list(chosen, limit=limit + 1)
-    page = jobs[:limit]
-    following = str(page[-1].sequence_number) if len(jobs) > limit else None
+    jobs = farm.jobs.list(chosen, limit=query.limit + 1)
+    page = jobs[: query.limit]
+    following = str(page[-1].sequence_number) if len(jobs) > query.limit else None
     answers = [wire.job_answer(job) for job in page]
     return JobList(jobs=answers, count=len(answers), next=following)
 
@@ -139,15 +128,11 @@ def events(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> EventList:
 
 @router.get("/jobs/{job}/logs", response_model=LogAnswer)
 def logs(
-    job: JobReference,
-    farm: FarmDep,
-    _owner: KeyOwner,
-    attempt: Annotated[int | None, Query(ge=1, lt=1 << 31)] = None,
-    follow_it: Annotated[bool, Query(alias="follow")] = False,
+    job: JobReference, farm: FarmDep, _owner: KeyOwner, query: Annotated[LogQuery, Query()]
 ) -> LogAnswer | StreamingResponse:
     """The log of one attempt; ``follow=1`` streams server-sent events until the job ends."""
-    found = farm.jobs.log(job, attempt=attempt)
-    if follow_it:
+    found = farm.jobs.log(job, attempt=query.attempt)
+    if query.follow:
         return StreamingResponse(
             follow.log_events(farm, found.job.id), media_type="text/event-stream"
         )

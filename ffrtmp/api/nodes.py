@@ -7,7 +7,8 @@ from fastapi import APIRouter, Response, status
 
 from ffrtmp.api import wire
 from ffrtmp.api.auth import KeyOwner, SpeakingNode, speaks_for, token_hash
-from ffrtmp.api.state import FarmDep, SettingsDep
+from ffrtmp.api.body import StrictRoute
+from ffrtmp.api.state import FarmDep, NodeReference, SettingsDep
 from ffrtmp.domain.attempt import AttemptProgress
 from ffrtmp.domain.media import Codec, Hardware
 from ffrtmp.domain.node import Registration
@@ -26,7 +27,7 @@ from ffrtmp.schemas import (
 from ffrtmp.services.farm import Farm
 from ffrtmp.services.nodes import Beat, NodeView
 
-router = APIRouter(tags=["nodes"])
+router = APIRouter(tags=["nodes"], route_class=StrictRoute)
 
 EVERY_CPU_CODEC = capabilities((Hardware.CPU, codec) for codec in Codec)
 
@@ -122,27 +123,27 @@ def list_nodes(farm: FarmDep, _owner: KeyOwner) -> NodeList:
 
 
 @router.get("/nodes/{node}")
-def get_node(node: str, farm: FarmDep, _owner: KeyOwner) -> NodeAnswer:
+def get_node(node: NodeReference, farm: FarmDep, _owner: KeyOwner) -> NodeAnswer:
     """One node, by id, address or name."""
     return _answer(farm, farm.nodes.get(node))
 
 
 @router.post("/nodes/{node}/drain")
 def drain(
-    node: str, farm: FarmDep, _owner: KeyOwner, body: DrainRequest | None = None
+    node: NodeReference, farm: FarmDep, _owner: KeyOwner, body: DrainRequest | None = None
 ) -> NodeAnswer:
     """Nothing new for this node; what runs finishes."""
     return _answer(farm, farm.nodes.drain(node, reason=body.reason if body else None))
 
 
 @router.post("/nodes/{node}/undrain")
-def undrain(node: str, farm: FarmDep, _owner: KeyOwner) -> NodeAnswer:
+def undrain(node: NodeReference, farm: FarmDep, _owner: KeyOwner) -> NodeAnswer:
     """The node takes work again."""
     return _answer(farm, farm.nodes.undrain(node))
 
 
 @router.delete("/nodes/{node}", status_code=status.HTTP_204_NO_CONTENT)
-def remove(node: str, farm: FarmDep, _owner: KeyOwner) -> None:
+def remove(node: NodeReference, farm: FarmDep, _owner: KeyOwner) -> None:
     """Forget a node; 409 while it runs attempts."""
     farm.nodes.remove(node)
 

@@ -40,4 +40,12 @@ def job_reference(job: str) -> str | int:
     raise NotFound(f"{job[:64]!r} is neither a job id nor a sequence number")
 
 
+def node_reference(node: str) -> str:
+    """An id, an address or a name; NotFound for what can be none of them."""
+    if re.search(r"[\x00-\x1f\x7f]", node):
+        raise NotFound("no node has control characters in its name")
+    return node
+
+
+NodeReference = Annotated[str, Depends(node_reference)]
 JobReference = Annotated[str | int, Depends(job_reference)]

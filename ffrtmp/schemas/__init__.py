@@ -44,6 +44,7 @@ from ffrtmp.schemas.nodes import (
     RegistrationAnswer,
     RunningAttempt,
 )
+from ffrtmp.schemas.queries import JobQuery, LogQuery
 
 __all__ = [
     "MAX_BATCH",
@@ -70,10 +71,12 @@ __all__ = [
     "JobBatch",
     "JobList",
     "JobPatch",
+    "JobQuery",
     "JobSpec",
     "JobSubmission",
     "LogAnswer",
     "LogChunk",
+    "LogQuery",
     "NodeAnswer",
     "NodeList",
     "NodeRegistration",

@@ -1,7 +1,7 @@
 """Attempts on the wire: claims, commits, results."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import (
     Field,
@@ -14,7 +14,7 @@ from ffrtmp.domain.attempt import Outcome
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.domain.retry import FailureClass
-from ffrtmp.schemas.base import Answer, Name, Wire
+from ffrtmp.schemas.base import MAX_COUNT, Answer, Count, Facts, Name, Ordinal, Text, Token, Wire
 from ffrtmp.schemas.jobs import JobSpec
 
 MAX_LOG_BYTES = 1 << 20
@@ -48,9 +48,9 @@ class ClaimRequest(Wire):
     """The body of POST /claims; ``claim_id`` is one per task body, the same on every retry."""
 
     node_id: Name
-    epoch: Annotated[StrictInt, Field(ge=1)]
-    claim_id: Annotated[StrictStr, Field(min_length=16, max_length=64)]
-    heartbeat_seq: Annotated[StrictInt, Field(ge=0)] = 0
+    epoch: Ordinal
+    claim_id: Annotated[Token, Field(min_length=16, max_length=64)]
+    heartbeat_seq: Count = 0
     """Heartbeats built when this claim was first sent."""
     job_id: Name | None = None
     """The job of the hint, for information only."""
@@ -72,7 +72,7 @@ class ClaimAnswer(Answer):
 
 
 Sha256 = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
-Lease = Annotated[StrictStr, Field(min_length=16, max_length=128)]
+Lease = Annotated[Token, Field(min_length=16, max_length=128)]
 Size = Annotated[StrictInt, Field(ge=0, le=1 << 60)]
 
 
@@ -94,16 +94,16 @@ class ReleaseRequest(Wire):
     """The body of POST /attempts/{job}/{n}/release: given back unharmed."""
 
     lease: Lease
-    reason: Annotated[StrictStr, Field(max_length=255)] = ""
+    reason: Annotated[Text, Field(max_length=255)] = ""
 
 
 class LogChunk(Wire):
     """The body of POST /attempts/{job}/{n}/logs: text that continues the log at ``offset``."""
 
     lease: Lease
-    offset: Size
+    offset: Count
     """Characters sent before this chunk; a chunk that does not continue the log is ignored."""
-    text: Annotated[StrictStr, Field(max_length=MAX_LOG_BYTES)]
+    text: Annotated[Text, Field(max_length=MAX_LOG_BYTES)]
 
 
 class ResultRequest(Wire):
@@ -111,17 +111,17 @@ class ResultRequest(Wire):
 
     job_id: Name
     node_id: Name
-    attempt: Annotated[StrictInt, Field(ge=1)]
+    attempt: Ordinal
     lease: Lease
     status: Annotated[StrictStr, Field(pattern=r"^(completed|failed)$")]
-    metrics: Annotated[dict[str, Any], Field(max_length=128)] = {}
-    error: Annotated[StrictStr, Field(max_length=8192)] | None = None
+    metrics: Annotated[Facts, Field(max_length=128)] = {}
+    error: Annotated[Text, Field(max_length=8192)] | None = None
     failure_reason: FailureClass | None = None
-    exit_code: StrictInt | None = None
-    argv: Annotated[list[StrictStr], Field(max_length=1024)] = []
+    exit_code: Annotated[StrictInt, Field(ge=-MAX_COUNT, le=MAX_COUNT)] | None = None
+    argv: Annotated[list[Text], Field(max_length=1024)] = []
     size: Size | None = None
     sha256: Sha256 | None = None
-    logs: Annotated[StrictStr, Field(max_length=MAX_LOG_BYTES + 4096)] = ""
+    logs: Annotated[Text, Field(max_length=MAX_LOG_BYTES + 4096)] = ""
     completed_at: datetime | None = None
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictInt,
     StrictStr,
 )
 
@@ -19,6 +20,9 @@ from ffrtmp.domain.media import (
 )
 
 DAY_SECONDS = 86_400.0
+MAX_COUNT = (1 << 31) - 1
+"""What the database's integers hold."""
+MAX_DEPTH = 8
 
 
 class Wire(BaseModel):
@@ -45,13 +49,32 @@ def _number_text(value: object) -> object:
 
 def _seconds(value: object) -> object:
     if isinstance(value, str):
-        match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)\s*(s|m|h)?", value)
+        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(s|m|h)?", value)
         if match is None:
             raise ValueError("is seconds, or a duration such as 10s, 2m or 1h")
         return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
     if isinstance(value, bool):
         raise ValueError("is seconds, or a duration such as 10s, 2m or 1h")
     return value
+
+
+def _without_nul(value: str) -> str:
+    # PostgreSQL keeps no NUL in a text.
+    return value.replace("\x00", "\ufffd")
+
+
+def _shallow(value: dict[str, Any]) -> dict[str, Any]:
+    if not _is_within(value, MAX_DEPTH):
+        raise ValueError(f"nests deeper than {MAX_DEPTH} levels")
+    return value
+
+
+def _is_within(value: object, depth: int) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return not isinstance(value, list) or (
+        depth > 0 and all(_is_within(item, depth - 1) for item in value)
+    )
 
 
 def text_of(check: Any) -> AfterValidator:
@@ -64,6 +87,13 @@ def text_of(check: Any) -> AfterValidator:
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=10 * DAY_SECONDS)]
 CodecName = Annotated[Codec, BeforeValidator(_codec)]
+Text = Annotated[StrictStr, AfterValidator(_without_nul)]
+"""Words of a node or a person, kept as they are."""
+Token = Annotated[StrictStr, Field(pattern=r"^[\x21-\x7e]+$")]
+Count = Annotated[StrictInt, Field(ge=0, le=MAX_COUNT)]
+Ordinal = Annotated[StrictInt, Field(ge=1, le=MAX_COUNT)]
+Facts = Annotated[dict[str, Any], AfterValidator(_shallow)]
+"""What a node says of itself or its work, in its own words."""
 FrameRate = Annotated[str, BeforeValidator(_number_text), text_of(frame_rate)]
 Name = Annotated[StrictStr, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
 

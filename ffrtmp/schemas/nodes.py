@@ -14,7 +14,7 @@ from pydantic import (
 from ffrtmp.domain.attempt import Order
 from ffrtmp.domain.node import NodeStatus
 from ffrtmp.domain.ranking import Queue
-from ffrtmp.schemas.base import Answer, Name, Wire
+from ffrtmp.schemas.base import Answer, Facts, Name, Ordinal, Text, Token, Wire
 
 MAX_HELD_ATTEMPTS = 1024
 
@@ -23,7 +23,7 @@ class HeldAttempt(Wire):
     """Finished work of an earlier agent process, waiting in its spool."""
 
     job_id: Name
-    attempt: Annotated[StrictInt, Field(ge=1)]
+    attempt: Ordinal
 
 
 class NodeRegistration(Wire):
@@ -35,19 +35,19 @@ class NodeRegistration(Wire):
 
     address: Name
     name: Name | None = None
-    type: Annotated[StrictStr, Field(max_length=32)] = "server"
+    type: Annotated[Text, Field(max_length=32)] = "server"
     node_id: Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")] | (
         None
     ) = None
     """The identity the agent saved; none makes a new one."""
-    node_token: Annotated[StrictStr, Field(min_length=32, max_length=256)] | None = None
+    node_token: Annotated[Token, Field(min_length=32, max_length=256)] | None = None
     """Its secret; none makes a new one, returned once."""
     slots: Annotated[StrictInt, Field(ge=1, le=256)] = 1
     queues: Annotated[list[Queue], Field(min_length=1, max_length=3)] = list(Queue)
     capabilities: Annotated[list[Name], Field(max_length=256)] = []
     """What it can encode, ``<hardware>:<codec>`` each; empty means every CPU codec."""
-    hardware: Annotated[dict[str, Any], Field(max_length=64)] = {}
-    version: Annotated[StrictStr, Field(max_length=64)] = ""
+    hardware: Annotated[Facts, Field(max_length=64)] = {}
+    version: Annotated[Text, Field(max_length=64)] = ""
     holding: Annotated[list[HeldAttempt], Field(max_length=MAX_HELD_ATTEMPTS)] = []
 
     @model_validator(mode="after")
@@ -109,32 +109,32 @@ class NodeList(Answer):
 class DrainRequest(Wire):
     """The body of POST /nodes/{id}/drain."""
 
-    reason: Annotated[StrictStr, Field(max_length=255)] | None = None
+    reason: Annotated[Text, Field(max_length=255)] | None = None
 
 
 class AttemptBeat(Wire):
     """One attempt in a heartbeat."""
 
     job_id: Name
-    attempt: Annotated[StrictInt, Field(ge=1)]
-    progress: Annotated[float, Field(ge=0, le=1)] = 0.0
-    mark: Annotated[StrictStr, Field(max_length=128)] = ""
+    attempt: Ordinal
+    progress: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.0
+    mark: Annotated[Text, Field(max_length=128)] = ""
     """Any text that differs whenever anything moved."""
-    phase: Annotated[StrictStr, Field(max_length=32)] = ""
-    fps: Annotated[float, Field(ge=0, le=1e6)] | None = None
-    speed: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    phase: Annotated[Text, Field(max_length=32)] = ""
+    fps: Annotated[float, Field(strict=True, ge=0, le=1e6)] | None = None
+    speed: Annotated[float, Field(strict=True, ge=0, le=1e6)] | None = None
 
 
 class Heartbeat(Wire):
     """The body of POST /nodes/{id}/heartbeat."""
 
-    epoch: Annotated[StrictInt, Field(ge=1)]
-    seq: Annotated[StrictInt, Field(ge=1)]
+    epoch: Ordinal
+    seq: Ordinal
     """Heartbeats this process has built, this one included."""
     attempts: Annotated[list[AttemptBeat], Field(max_length=MAX_HELD_ATTEMPTS)] = []
     claims_in_flight: Annotated[list[Name], Field(max_length=MAX_HELD_ATTEMPTS)] = []
     """Claims sent and not answered when this heartbeat was built."""
-    load: Annotated[dict[str, Any], Field(max_length=32)] = {}
+    load: Annotated[Facts, Field(max_length=32)] = {}
 
 
 class AttemptOrder(Answer):

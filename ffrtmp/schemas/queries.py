@@ -1,0 +1,44 @@
+"""What may stand behind the question mark: an unknown name is an error, as in a body."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, Field
+
+from ffrtmp.domain.job import JobStatus
+from ffrtmp.domain.ranking import Priority, Queue
+from ffrtmp.schemas.base import MAX_COUNT, Name, Wire
+
+MAX_PAGE = 1000
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("has no time in UTC") from None
+
+
+class JobQuery(Wire):
+    """Filters and place of a page of GET /jobs."""
+
+    status: JobStatus | None = None
+    queue: Queue | None = None
+    priority: Priority | None = None
+    node: Name | None = None
+    """Id, name or address."""
+    scenario: Name | None = None
+    since: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = None
+    """Submitted then or later; RFC 3339 with its zone."""
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 100
+    cursor: Annotated[int, Field(ge=1, lt=1 << 62)] | None = None
+    """``next`` of the page before."""
+
+
+class LogQuery(Wire):
+    """Which log of GET /jobs/{id}/logs, and whether to stay."""
+
+    attempt: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = None
+    """The last one by default."""
+    follow: bool = False
+    """Stream server-sent events until the job ends."""
