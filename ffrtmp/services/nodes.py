@@ -132,6 +132,9 @@ class NodeService:
                 raise AddressTaken(
                     f"Node with address {said.address} is already registered", field="address"
                 )
+            owner = tx.nodes.with_token(said.token_hash)
+            if owner is not None and owner.id != said.node_id:
+                raise Forbidden("this node_token belongs to another node_id")
             known = tx.nodes.lock(said.node_id)
             now, farm_seconds = self._context.now(), self._context.farm_seconds(tx)
             if known is None:

@@ -54,6 +54,13 @@ def test_known_id_with_a_wrong_token_is_refused(world: FakeWorld) -> None:
         world.farm.nodes.register(builders.registration(token_hash="forged"))
 
 
+def test_token_of_another_node_is_refused(world: FakeWorld) -> None:
+    world.farm.nodes.register(builders.registration("node-1", token_hash="t"))
+
+    with pytest.raises(Forbidden):
+        world.farm.nodes.register(builders.registration("node-2", token_hash="t"))
+
+
 def test_eight_agents_registering_one_address_at_once_make_one_node(world: FakeWorld) -> None:
     results: list[str] = []
 
