@@ -100,14 +100,15 @@ class AttemptService:
             job, attempt = _held(
                 tx, said.job_id, said.number, node_id=said.node_id, lease=said.lease
             )
-            if not attempt.is_live:
-                return self._reported_before(tx, job, attempt, said)
-            tx.attempts.put_log(job.id, attempt.number, said.logs)
-            if said.outcome is Outcome.COMPLETED:
-                self._complete(tx, job, attempt, said)
-            else:
-                self._fail(tx, job, attempt, said)
-            return _required(tx.jobs.get(job.id))
+            if attempt.is_live:
+                return self._reported_now(tx, job, attempt, said)
+            if job.attempt == attempt.number:
+                # It publishes no more. What a later attempt holds is not this node's to give up.
+                tx.jobs.release_hold(job.id)
+            if _reported_before(attempt, said):
+                return job
+        # Outside, so that the hold stays released.
+        raise _stale(attempt)
 
     def release(self, job_id: str, number: int, *, node_id: str, lease: str, reason: str) -> None:
         """Given back unharmed: pending again, no retry spent. StaleLease if it is not live."""
@@ -124,7 +125,7 @@ class AttemptService:
     ) -> None:
         """Continue the log of a live attempt; text that does not continue it is ignored."""
         with self._context.store.write() as tx:
-            attempt = _own(tx.attempts.get(job_id, number), node_id=node_id, lease=lease)
+            attempt = _own(tx.attempts.lock(job_id, number), node_id=node_id, lease=lease)
             if not attempt.is_live:
                 raise _stale(attempt)
             tx.attempts.append_log(job_id, number, offset=offset, text=text)
@@ -196,15 +197,13 @@ class AttemptService:
         )
         end_attempt(self._context, tx, job, attempt, ending)
 
-    def _reported_before(self, tx: Transaction, job: Job, attempt: Attempt, said: Report) -> Job:
-        if attempt.outcome is Outcome.COMPLETED and said.outcome is Outcome.COMPLETED:
-            _same_hash(attempt, said.sha256)
-            return job
-        if attempt.outcome is Outcome.FAILED and said.outcome is Outcome.FAILED:
-            return job
-        if job.is_stream:
-            tx.jobs.release_hold(job.id)
-        raise _stale(attempt)
+    def _reported_now(self, tx: Transaction, job: Job, attempt: Attempt, said: Report) -> Job:
+        tx.attempts.put_log(job.id, attempt.number, said.logs)
+        if said.outcome is Outcome.COMPLETED:
+            self._complete(tx, job, attempt, said)
+        else:
+            self._fail(tx, job, attempt, said)
+        return _required(tx.jobs.get(job.id))
 
     def _event(self, kind: EventKind, attempt: Attempt, data: Mapping[str, Any]) -> Event:
         return Event(
@@ -233,7 +232,7 @@ def _held(
     job = tx.jobs.lock(job_id)
     if job is None:
         raise NotFound(f"there is no job {job_id}")
-    return job, _own(tx.attempts.get(job_id, number), node_id=node_id, lease=lease)
+    return job, _own(tx.attempts.lock(job_id, number), node_id=node_id, lease=lease)
 
 
 def _own(attempt: Attempt | None, *, node_id: str, lease: str) -> Attempt:
@@ -242,6 +241,13 @@ def _own(attempt: Attempt | None, *, node_id: str, lease: str) -> Attempt:
     if attempt.node_id != node_id or not hmac.compare_digest(attempt.lease, lease):
         raise StaleLease("this lease is not the attempt's")
     return attempt
+
+
+def _reported_before(attempt: Attempt, said: Report) -> bool:
+    if attempt.outcome is Outcome.COMPLETED and said.outcome is Outcome.COMPLETED:
+        _same_hash(attempt, said.sha256)
+        return True
+    return attempt.outcome is Outcome.FAILED and said.outcome is Outcome.FAILED
 
 
 def _same_hash(attempt: Attempt, sha256: str | None) -> None:

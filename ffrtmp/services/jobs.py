@@ -131,6 +131,8 @@ class JobService:
                 JobStatus.PENDING,
                 failures=0,
                 retry_at=None,
+                avoid_node_id=None,
+                avoid_until=None,
                 completed_at=None,
                 started_at=None,
                 node_id=None,
@@ -208,7 +210,7 @@ class JobService:
         now = self._context.now()
         hold: float | None = job.hold_until_farm
         if job.status is JobStatus.RUNNING:
-            attempt = tx.attempts.get(job.id, job.attempt)
+            attempt = tx.attempts.lock(job.id, job.attempt)
             if attempt is not None:
                 ending = Ending(outcome=Outcome.CANCELED, error="canceled")
                 end_attempt(self._context, tx, job, attempt, ending)

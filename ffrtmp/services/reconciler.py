@@ -89,7 +89,7 @@ class Reconciler:
         )
         with self._context.store.write() as tx:
             job = tx.jobs.lock(attempt.job_id)
-            fresh = tx.attempts.get(attempt.job_id, attempt.number)
+            fresh = tx.attempts.lock(attempt.job_id, attempt.number)
             if job is None or fresh is None or fresh.lease_expires_farm > farm_seconds:
                 return False
             return end_attempt(self._context, tx, job, fresh, ending)
@@ -108,7 +108,7 @@ class Reconciler:
         )
         with self._context.store.write() as tx:
             job = tx.jobs.lock(attempt.job_id)
-            fresh = tx.attempts.get(attempt.job_id, attempt.number)
+            fresh = tx.attempts.lock(attempt.job_id, attempt.number)
             if job is None or fresh is None:
                 return False
             if fresh.moved_farm + fresh.stall_after_seconds > farm_seconds:
@@ -136,17 +136,20 @@ class Reconciler:
 
     def _top_up(self, farm_seconds: float) -> int:
         """Heal every loss of messages, by count: due jobs minus hints waiting, per queue."""
-        now, window = self._context.now(), self._context.policy.hint_window
-        latest = now + timedelta(seconds=self._context.policy.retry.cap_seconds)
+        now, policy = self._context.now(), self._context.policy
+        latest = now + timedelta(seconds=policy.retry.cap_seconds)
+        avoid_until = latest + timedelta(seconds=policy.avoid_seconds)
         with self._context.store.write() as tx:
-            tx.jobs.pull_in_retries(latest=latest)
+            tx.jobs.pull_in_retries(latest=latest, avoid_until=avoid_until)
         with self._context.store.read() as tx:
             best = tx.jobs.best_due(farm_seconds=farm_seconds, now=now, limit=JOBS_PLACED_PER_PASS)
             if not best:
                 return 0
             nodes = tx.nodes.accepting(limit=NODES_PLACED_PER_PASS)
             due = {
-                name: tx.jobs.count_due(name, farm_seconds=farm_seconds, now=now, window=window)
+                name: tx.jobs.count_due(
+                    name, farm_seconds=farm_seconds, now=now, window=policy.hint_window
+                )
                 for name in queue_names(with_gpu=True)
             }
         hints = [

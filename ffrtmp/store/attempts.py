@@ -28,6 +28,11 @@ class Attempts:
         """One attempt of a job."""
         return self._one(_of(job_id, number))
 
+    def lock(self, job_id: str, number: int) -> Attempt | None:
+        """The same, held until the transaction ends: its node's heartbeats, which lock no job,
+        cannot renew its lease meanwhile. Lock the job first where both are needed."""
+        return self._one(_of(job_id, number), is_held=True)
+
     def of_claim(self, node_id: str, claim_id: str) -> Attempt | None:
         """The attempt that a claim was given."""
         return self._one((attempts.c.node_id == node_id) & (attempts.c.claim_id == claim_id))
@@ -142,7 +147,10 @@ class Attempts:
         return [sha for sha in self._db.execute(query.distinct()).scalars() if sha]
 
     def append_log(self, job_id: str, number: int, *, offset: int, text: str) -> None:
-        """Continue a log that is ``offset`` characters long; anything else is ignored."""
+        """Continue a log that is ``offset`` characters long; anything else is ignored.
+
+        The attempt must be locked: of two that begin its log at once one would fail.
+        """
         if offset == 0:
             known = self._db.execute(sa.select(attempt_logs.c.length).where(_log(job_id, number)))
             if known.first() is None:
@@ -151,13 +159,12 @@ class Attempts:
         self._db.execute(
             sa.update(attempt_logs)
             .where(_log(job_id, number), attempt_logs.c.length == offset)
-            .values(length=offset + len(text), text=attempt_logs.c.text + text)
+            .values(length=offset + len(text), text=attempt_logs.c.text + _storable(text))
         )
 
     def put_log(self, job_id: str, number: int, text: str) -> None:
         """The whole log, in place of what was there."""
-        clean = text.replace("\x00", "\ufffd")
-        values = {"length": len(clean), "text": clean}
+        values = {"length": len(text), "text": _storable(text)}
         changed = self._db.execute(
             sa.update(attempt_logs).where(_log(job_id, number)).values(**values)
         )
@@ -174,8 +181,9 @@ class Attempts:
         self._db.execute(sa.delete(attempt_logs).where(attempt_logs.c.job_id.in_(job_ids)))
         self._db.execute(sa.delete(attempts).where(attempts.c.job_id.in_(job_ids)))
 
-    def _one(self, which: sa.ColumnElement[bool]) -> Attempt | None:
-        row = self._db.execute(sa.select(attempts).where(which)).one_or_none()
+    def _one(self, which: sa.ColumnElement[bool], *, is_held: bool = False) -> Attempt | None:
+        query = sa.select(attempts).where(which)
+        row = self._db.execute(query.with_for_update() if is_held else query).one_or_none()
         return None if row is None else _attempt(row)
 
     def _all(self, query: sa.Select[Any]) -> Sequence[Attempt]:
@@ -188,6 +196,11 @@ def _of(job_id: str, number: int) -> sa.ColumnElement[bool]:
 
 def _log(job_id: str, number: int) -> sa.ColumnElement[bool]:
     return (attempt_logs.c.job_id == job_id) & (attempt_logs.c.number == number)
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL keeps no NUL; the length stays as it was."""
+    return text.replace("\x00", "\ufffd")
 
 
 def _attempt(row: sa.Row[Any]) -> Attempt:

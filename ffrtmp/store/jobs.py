@@ -188,10 +188,17 @@ class Jobs:
             .values(hold_until_farm=None)
         )
 
-    def pull_in_retries(self, *, latest: datetime) -> int:
-        """Cap ``retry_at``: a clock that stepped back must not postpone a retry for long."""
+    def pull_in_retries(self, *, latest: datetime, avoid_until: datetime) -> int:
+        """Cap ``retry_at`` and what goes with it: a clock that stepped back must not postpone a
+        retry for long.
+
+        Only pending jobs have a ``retry_at``. That they are pending is not asked: SQLite would
+        look through all of them for it.
+        """
         changed = self._db.execute(
-            sa.update(jobs).where(_PENDING, jobs.c.retry_at > latest).values(retry_at=latest)
+            sa.update(jobs)
+            .where(jobs.c.retry_at > latest)
+            .values(retry_at=latest, avoid_until=avoid_until)
         )
         return changed.rowcount
 
@@ -257,11 +264,12 @@ class Jobs:
         return {row[0]: row[1] for row in self._db.execute(query)}
 
     def finished_before(self, moment: datetime, *, limit: int) -> Sequence[str]:
-        """Ids of old finished jobs."""
+        """Ids of old finished jobs, held until the transaction ends: none is retried meanwhile."""
         query = (
             sa.select(jobs.c.id)
             .where(jobs.c.completed_at < moment, jobs.c.status.in_(TERMINAL))
             .limit(limit)
+            .with_for_update(skip_locked=True)
         )
         return self._db.execute(query).scalars().all()
 

@@ -311,6 +311,17 @@ def test_log_chunks_continue_the_log_and_the_result_replaces_it(world: FakeWorld
     assert world.farm.jobs.log(grant.job.id).error == "it broke"
 
 
+def test_log_keeps_its_length_where_a_character_cannot_be_stored(world: FakeWorld) -> None:
+    submit(world)
+    grant = granted(world)
+    for offset, text in ((0, "a\x00"), (2, "b\x00"), (4, "c")):
+        world.farm.attempts.append_log(
+            grant.job.id, 1, node_id="node-1", lease=grant.attempt.lease, offset=offset, text=text
+        )
+
+    assert world.farm.jobs.log(grant.job.id).text == "a\ufffdb\ufffdc"
+
+
 def test_stale_attempt_changes_nothing_after_its_job_ran_elsewhere(world: FakeWorld) -> None:
     submit(world)
     zombie = granted(world)

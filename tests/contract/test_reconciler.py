@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from ffrtmp.domain.attempt import Outcome
+from ffrtmp.domain.errors import StaleLease
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.domain.retry import FailureClass
@@ -136,6 +137,18 @@ def test_retry_is_not_postponed_by_a_clock_that_steps_back(world: FakeWorld) -> 
     assert retry_at - world.clock.moment <= timedelta(seconds=300)
 
 
+def test_node_is_not_avoided_for_long_by_a_clock_that_steps_back(world: FakeWorld) -> None:
+    grant = running(world)
+    world.farm.nodes.register(builders.registration("node-2"))
+    world.farm.attempts.report(builders.failed(grant))
+    world.farm.nodes.drain("node-2", reason=None)
+    world.clock.pass_seconds(-7200)
+    world.farm.reconciler.run_once()
+    world.clock.pass_seconds(305)
+
+    assert world.farm.attempts.claim(builders.claim(claim_id="c2")) is not None
+
+
 def test_pass_with_the_broker_away_still_does_the_rest(world: FakeWorld) -> None:
     grant = running(world)
     world.farm.jobs.submit([builders.request()])
@@ -178,6 +191,42 @@ def test_stream_taken_from_a_silent_node_waits_until_it_cannot_be_publishing(
     assert world.farm.attempts.claim(builders.claim("node-2", "c2")) is None
     world.pass_farm_seconds(30)
     assert world.farm.attempts.claim(builders.claim("node-2", "c3")) is not None
+
+
+def test_stream_whose_node_says_it_ended_may_be_claimed_at_once(world: FakeWorld) -> None:
+    grant = running(world, queue=Queue.LIVE, is_stream=True)
+    world.pass_farm_seconds(40)
+    assert world.farm.jobs.get(grant.job.id).hold_until_farm is not None
+
+    world.farm.attempts.report(builders.failed(grant))
+
+    assert world.farm.jobs.get(grant.job.id).hold_until_farm is None
+
+
+def test_stream_is_not_freed_by_the_node_that_had_it_before_the_last_one(
+    world: FakeWorld,
+) -> None:
+    first = running(world, queue=Queue.LIVE, is_stream=True)
+    world.pass_farm_seconds(80)
+    world.farm.nodes.register(builders.registration("node-2"))
+    assert world.farm.attempts.claim(builders.claim("node-2", "c2")) is not None
+    world.pass_farm_seconds(40)
+    assert world.farm.jobs.get(first.job.id).hold_until_farm is not None
+
+    world.farm.attempts.report(builders.failed(first))
+
+    assert world.farm.jobs.get(first.job.id).hold_until_farm is not None
+
+
+def test_stream_keeps_no_hold_after_a_refused_last_word_of_its_node(world: FakeWorld) -> None:
+    grant = running(world, queue=Queue.LIVE, is_stream=True)
+    world.farm.jobs.cancel(grant.job.id)
+    assert world.farm.jobs.get(grant.job.id).hold_until_farm is not None
+
+    with pytest.raises(StaleLease):
+        world.farm.attempts.report(builders.failed(grant))
+
+    assert world.farm.jobs.get(grant.job.id).hold_until_farm is None
 
 
 def test_retention_removes_old_finished_jobs_and_keeps_the_rest(world: FakeWorld) -> None:
