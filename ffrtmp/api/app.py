@@ -44,7 +44,15 @@ def create_app(farm: Farm, settings: MasterSettings, metrics: MasterMetrics) -> 
     errors.install(app)
     app.add_middleware(BodyLimit)
     for module in (jobs, nodes, attempts, health):
-        app.include_router(module.router)
+        app.include_router(module.router, responses=errors.ANY_REFUSAL)
+    return app
+
+
+def health_app() -> FastAPI:
+    """``GET /health`` and nothing else."""
+    app = FastAPI(openapi_url=None)
+    errors.install(app)
+    app.get("/health")(health.health)
     return app
 
 
@@ -86,11 +94,8 @@ async def _prove_alive(farm: Farm, seconds: float) -> None:
 async def _serve(app: FastAPI, settings: MasterSettings) -> None:
     servers = [uvicorn.Server(_config(app, settings))]
     if settings.health_port is not None:
-        plain = FastAPI(openapi_url=None)
-        plain.get("/health")(health.health)
-        servers.append(
-            uvicorn.Server(uvicorn.Config(plain, port=settings.health_port, log_level="warning"))
-        )
+        plain = uvicorn.Config(health_app(), port=settings.health_port, log_level="warning")
+        servers.append(uvicorn.Server(plain))
     await asyncio.gather(*(server.serve() for server in servers))
 
 

@@ -5,12 +5,18 @@ import hmac
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
 
 from ffrtmp.api.state import FarmDep, SettingsDep
 from ffrtmp.domain.errors import Forbidden, Unauthenticated
 from ffrtmp.domain.node import Node
 
 SCHEME = "bearer"
+# These only tell OpenAPI what a route asks for; ``bearer`` reads the header.
+API_KEY = HTTPBearer(scheme_name="apiKey", auto_error=False)
+NODE_TOKEN = HTTPBearer(
+    scheme_name="nodeToken", auto_error=False, description="What POST /nodes/register answered"
+)
 
 
 def token_hash(token: str) -> str:
@@ -29,7 +35,9 @@ def bearer(request: Request) -> str | None:
     return credential.strip()
 
 
-def require_key(request: Request, settings: SettingsDep) -> str:
+def require_key(
+    request: Request, settings: SettingsDep, _said: Annotated[object, Depends(API_KEY)]
+) -> str:
     """Let in whoever has the API key, or anyone where none is configured; returns the owner."""
     given = bearer(request)
     if settings.api_key is None:
@@ -42,7 +50,9 @@ def require_key(request: Request, settings: SettingsDep) -> str:
     return "key"
 
 
-def require_node(request: Request, farm: FarmDep) -> Node:
+def require_node(
+    request: Request, farm: FarmDep, _said: Annotated[object, Depends(NODE_TOKEN)]
+) -> Node:
     """The node whose token the request carries."""
     given = bearer(request)
     if given is None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +20,7 @@ from ffrtmp.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from ffrtmp.schemas import ErrorAnswer
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,9 @@ STATUS: Mapping[type[FarmError], int] = {
     NotFound: 404,
     Conflict: 409,
     Unavailable: 503,
+}
+ANY_REFUSAL: dict[int | str, dict[str, Any]] = {
+    "default": {"model": ErrorAnswer, "description": "Every refusal has this shape"}
 }
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 422: "invalid"}
 RETRY_AFTER_SECONDS = 2

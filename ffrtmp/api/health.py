@@ -1,12 +1,10 @@
 """Is it alive, is it ready, how long are the queues."""
 
 from fastapi import APIRouter
-from starlette.responses import Response
 
 from ffrtmp import __version__
 from ffrtmp.api import wire
 from ffrtmp.api.auth import KeyOwner
-from ffrtmp.api.errors import error_response
 from ffrtmp.api.state import FarmDep
 from ffrtmp.domain.errors import Unavailable
 from ffrtmp.domain.ranking import Queue
@@ -21,9 +19,9 @@ def health() -> dict[str, str]:
     return {"status": "ok", "version": __version__}
 
 
-@router.get("/ready", tags=["health"], responses={503: {"description": "names what is away"}})
-def ready(farm: FarmDep) -> Response:
-    """Whether database and broker answer; needs no key and says no more than that."""
+@router.get("/ready", tags=["health"])
+def ready(farm: FarmDep) -> dict[str, str]:
+    """Whether database and broker answer, 503 naming what does not; needs no key."""
     away = []
     try:
         farm.counts.last()
@@ -34,8 +32,8 @@ def ready(farm: FarmDep) -> Response:
     except Unavailable:
         away.append("broker")
     if away:
-        return error_response(503, "unavailable", f"does not answer: {', '.join(away)}")
-    return Response('{"status": "ready"}', media_type="application/json")
+        raise Unavailable(f"does not answer: {', '.join(away)}")
+    return {"status": "ready"}
 
 
 @router.get("/queues", tags=["queues"])

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 
 from ffrtmp.config import MasterSettings
 from ffrtmp.domain.errors import NotFound
@@ -31,7 +31,7 @@ SettingsDep = Annotated[MasterSettings, Depends(_settings)]
 MetricsDep = Annotated[MasterMetrics, Depends(_metrics)]
 
 
-def job_reference(job: str) -> str | int:
+def job_reference(job: Annotated[str, Path(description="UUID or sequence number")]) -> str | int:
     """A UUID or a sequence number, strictly; NotFound for anything else."""
     if re.fullmatch(r"[1-9][0-9]{0,17}", job):
         return int(job)
@@ -40,7 +40,7 @@ def job_reference(job: str) -> str | int:
     raise NotFound(f"{job[:64]!r} is neither a job id nor a sequence number")
 
 
-def node_reference(node: str) -> str:
+def node_reference(node: Annotated[str, Path(description="id, address or name")]) -> str:
     """An id, an address or a name; NotFound for what can be none of them."""
     if re.search(r"[\x00-\x1f\x7f]", node):
         raise NotFound("no node has control characters in its name")

@@ -14,7 +14,18 @@ from ffrtmp.domain.attempt import Outcome
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.domain.retry import FailureClass
-from ffrtmp.schemas.base import MAX_COUNT, Answer, Count, Facts, Name, Ordinal, Text, Token, Wire
+from ffrtmp.schemas.base import (
+    MAX_COUNT,
+    Answer,
+    Count,
+    Facts,
+    Name,
+    Ordinal,
+    Text,
+    Token,
+    Wire,
+    example,
+)
 from ffrtmp.schemas.jobs import JobSpec
 
 MAX_LOG_BYTES = 1 << 20
@@ -46,6 +57,14 @@ class AttemptList(Answer):
 
 class ClaimRequest(Wire):
     """The body of POST /claims; ``claim_id`` is one per task body, the same on every retry."""
+
+    model_config = example(
+        {
+            "node_id": "35d5e1ef-6fcb-4814-92a0-463de6b4d3ef",
+            "epoch": 1,
+            "claim_id": "6b1f8d0c5a7e4c21",
+        }
+    )
 
     node_id: Name
     epoch: Ordinal
@@ -79,6 +98,14 @@ Size = Annotated[StrictInt, Field(ge=0, le=1 << 60)]
 class CommitRequest(Wire):
     """The body of POST /attempts/{job}/{n}/commit; a stream has neither size nor hash."""
 
+    model_config = example(
+        {
+            "lease": "k3wWm2hJrI8q1m9dXxQy0Q",
+            "size": 216758,
+            "sha256": "4d90408d94b2926a8c675ef0b8294f484ebe71dd56cade4927d722e43c9d7219",
+        }
+    )
+
     lease: Lease
     size: Size | None = None
     sha256: Sha256 | None = None
@@ -93,12 +120,16 @@ class CommitAnswer(Answer):
 class ReleaseRequest(Wire):
     """The body of POST /attempts/{job}/{n}/release: given back unharmed."""
 
+    model_config = example({"lease": "k3wWm2hJrI8q1m9dXxQy0Q", "reason": "the agent stops"})
+
     lease: Lease
     reason: Annotated[Text, Field(max_length=255)] = ""
 
 
 class LogChunk(Wire):
     """The body of POST /attempts/{job}/{n}/logs: text that continues the log at ``offset``."""
+
+    model_config = example({"lease": "k3wWm2hJrI8q1m9dXxQy0Q", "offset": 0, "text": "frame=1\n"})
 
     lease: Lease
     offset: Count
@@ -108,6 +139,18 @@ class LogChunk(Wire):
 
 class ResultRequest(Wire):
     """The body of POST /results."""
+
+    model_config = example(
+        {
+            "job_id": "0198c0de-0000-7000-8000-000000000001",
+            "node_id": "35d5e1ef-6fcb-4814-92a0-463de6b4d3ef",
+            "attempt": 1,
+            "lease": "k3wWm2hJrI8q1m9dXxQy0Q",
+            "status": "failed",
+            "failure_reason": "no_space",
+            "error": "No space left on device",
+        }
+    )
 
     job_id: Name
     node_id: Name

@@ -1,7 +1,7 @@
 """What every body shares: strictness on the way in, completeness on the way out."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -29,6 +29,11 @@ class Wire(BaseModel):
     """A body from outside: an unknown field is an error that names it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def example(*bodies: dict[str, Any]) -> ConfigDict:
+    """The model's configuration with bodies that OpenAPI shows."""
+    return ConfigDict(json_schema_extra={"examples": list(bodies)})
 
 
 class Answer(BaseModel):
@@ -85,8 +90,13 @@ def text_of(check: Any) -> AfterValidator:
     return AfterValidator(validated)
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=10 * DAY_SECONDS)]
-CodecName = Annotated[Codec, BeforeValidator(_codec)]
+Seconds = Annotated[
+    float,
+    BeforeValidator(_seconds, json_schema_input_type=float | str),
+    Field(gt=0, le=10 * DAY_SECONDS),
+]
+Alias = Literal["h265", "avc", "x264", "x265"]
+CodecName = Annotated[Codec, BeforeValidator(_codec, json_schema_input_type=Codec | Alias)]
 Text = Annotated[StrictStr, AfterValidator(_without_nul)]
 """Words of a node or a person, kept as they are."""
 Token = Annotated[StrictStr, Field(pattern=r"^[\x21-\x7e]+$")]
@@ -94,16 +104,31 @@ Count = Annotated[StrictInt, Field(ge=0, le=MAX_COUNT)]
 Ordinal = Annotated[StrictInt, Field(ge=1, le=MAX_COUNT)]
 Facts = Annotated[dict[str, Any], AfterValidator(_shallow)]
 """What a node says of itself or its work, in its own words."""
-FrameRate = Annotated[str, BeforeValidator(_number_text), text_of(frame_rate)]
+FrameRate = Annotated[
+    str,
+    BeforeValidator(_number_text, json_schema_input_type=float | str),
+    text_of(frame_rate),
+]
 Name = Annotated[StrictStr, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class FieldError(Answer):
+    """One fault of a body."""
+
+    field: str
+    message: str
 
 
 class ErrorBody(Answer):
     """What went wrong, and where."""
 
     code: str
+    """Stable; for programs."""
     message: str
     field: str | None = None
+    """The one thing to mend, where there is one."""
+    details: list[FieldError] | None = None
+    """Every fault of a body or a query."""
 
 
 class ErrorAnswer(Answer):

@@ -5,7 +5,6 @@ from fractions import Fraction
 from typing import Annotated, Any, Self
 
 from pydantic import (
-    ConfigDict,
     Field,
     StrictBool,
     StrictInt,
@@ -38,7 +37,7 @@ from ffrtmp.domain.parameters import (
 from ffrtmp.domain.ranking import Priority, Queue
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.domain.scenario import parse_scenario
-from ffrtmp.schemas.base import Answer, CodecName, FrameRate, Seconds, Wire, text_of
+from ffrtmp.schemas.base import Answer, CodecName, FrameRate, Seconds, Wire, example, text_of
 
 MAX_RETRIES_LIMIT = 100
 MAX_BATCH = 1000
@@ -94,18 +93,14 @@ class Parameters(Wire):
 class JobSubmission(Wire):
     """The body of POST /jobs."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"scenario": "1080p30-h264", "parameters": {"input": "/media/clip.mp4"}},
-                {
-                    "scenario": "4K60-h265",
-                    "queue": "live",
-                    "priority": "high",
-                    "parameters": {"duration": "10s", "bitrate": "15M"},
-                },
-            ]
-        }
+    model_config = example(
+        {"scenario": "1080p30-h264", "parameters": {"input": "/media/clip.mp4"}},
+        {
+            "scenario": "4K60-h265",
+            "queue": "live",
+            "priority": "high",
+            "parameters": {"duration": "10s", "bitrate": "15M", "codec": "h265", "fps": 60},
+        },
     )
 
     scenario: Annotated[StrictStr, text_of(parse_scenario)]
@@ -144,11 +139,15 @@ class JobSubmission(Wire):
 class JobBatch(Wire):
     """The body of POST /jobs/batch: all are accepted, or none."""
 
+    model_config = example({"jobs": [{"scenario": "720p"}, {"scenario": "480p", "queue": "batch"}]})
+
     jobs: Annotated[list[JobSubmission], Field(min_length=1, max_length=MAX_BATCH)]
 
 
 class JobPatch(Wire):
     """The body of PATCH /jobs/{id}: a pending job's new place."""
+
+    model_config = example({"queue": "live", "priority": "high"})
 
     queue: Queue | None = None
     priority: Priority | None = None

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import (
-    ConfigDict,
     Field,
     StrictInt,
     StrictStr,
@@ -14,7 +13,7 @@ from pydantic import (
 from ffrtmp.domain.attempt import Order
 from ffrtmp.domain.node import NodeStatus
 from ffrtmp.domain.ranking import Queue
-from ffrtmp.schemas.base import Answer, Facts, Name, Ordinal, Text, Token, Wire
+from ffrtmp.schemas.base import Answer, Facts, Name, Ordinal, Text, Token, Wire, example
 
 MAX_HELD_ATTEMPTS = 1024
 
@@ -29,9 +28,7 @@ class HeldAttempt(Wire):
 class NodeRegistration(Wire):
     """The body of POST /nodes/register."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"address": "encoder-7", "slots": 4, "type": "server"}]}
-    )
+    model_config = example({"address": "encoder-7", "slots": 4, "type": "server"})
 
     address: Name
     name: Name | None = None
@@ -109,6 +106,8 @@ class NodeList(Answer):
 class DrainRequest(Wire):
     """The body of POST /nodes/{id}/drain."""
 
+    model_config = example({"reason": "new disk"})
+
     reason: Annotated[Text, Field(max_length=255)] | None = None
 
 
@@ -127,6 +126,22 @@ class AttemptBeat(Wire):
 
 class Heartbeat(Wire):
     """The body of POST /nodes/{id}/heartbeat."""
+
+    model_config = example(
+        {
+            "epoch": 1,
+            "seq": 7,
+            "attempts": [
+                {
+                    "job_id": "0198c0de-0000-7000-8000-000000000001",
+                    "attempt": 1,
+                    "progress": 0.4,
+                    "mark": "frame=120",
+                }
+            ],
+            "load": {"cpu_percent": 60},
+        }
+    )
 
     epoch: Ordinal
     seq: Ordinal

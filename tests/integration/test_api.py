@@ -1,6 +1,6 @@
 """The API over real HTTP: strict in what it takes, clear in what it refuses."""
 
-import json
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -153,7 +153,14 @@ def test_list_is_paged_by_cursor_without_gap_or_repeat(api: Api) -> None:
     assert seen == [5, 4, 3, 2, 1]
 
 
-@pytest.mark.parametrize("reference", ["1e3", "-1", "1abc", "0", "01", " 1", "99", "None"])
+NO_REFERENCES = [
+    *("1e3", "-1", "+1", "%2B1", "1abc", "0", "01", "1.0", "1_0", " 1", "99", "None", "%D9%A1"),
+    *("9" * 18, "9" * 19, "9" * 200, "00000000-0000-7000-8000-00000000000", "%00"),
+    "ABCDEF00-0000-7000-8000-000000000001",
+]
+
+
+@pytest.mark.parametrize("reference", NO_REFERENCES)
 def test_what_is_no_job_reference_is_not_found(api: Api, reference: str) -> None:
     api.post("/jobs", {"scenario": "720p"})
 
@@ -188,6 +195,7 @@ def test_ready_names_the_broker_that_is_away(api: Api) -> None:
     answer = api.http.get("/ready")
 
     assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "2"
     assert "broker" in answer.json()["error"]["message"]
 
 
@@ -289,6 +297,55 @@ def test_pending_job_says_why_it_waits(api: Api) -> None:
     assert "no online node can encode h264 with hardware nvenc" in reason
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "not_found"),
+        ("DELETE", "/jobs", 405, "method_not_allowed"),
+        ("GET", "/jobs/7", 404, "not_found"),
+        ("POST", "/jobs/7/cancel", 404, "not_found"),
+        ("GET", "/nodes/nobody", 404, "not_found"),
+    ],
+)
+def test_every_refusal_has_the_same_shape(
+    api: Api, method: str, path: str, status: int, code: str
+) -> None:
+    answer = api.http.request(method, path)
+
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error"}
+    assert answer.json()["error"]["code"] == code
+    assert answer.json()["error"]["message"]
+
+
+def test_database_that_does_not_answer_is_503_with_a_time_to_come_back(
+    api: Api, tmp_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "farm.db") as database:
+        database.execute("ALTER TABLE jobs RENAME TO elsewhere")
+    database.close()
+
+    for answer in (api.post("/jobs", {"scenario": "720p"}), api.http.get("/jobs")):
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"] == "2"
+        assert answer.json()["error"]["code"] == "unavailable"
+
+
+def test_unexpected_error_is_500_in_the_same_shape_and_tells_nothing_else(
+    api: Api, tmp_path: Path
+) -> None:
+    api.post("/jobs", {"scenario": "720p"})
+    with sqlite3.connect(tmp_path / "farm.db") as database:
+        database.execute("UPDATE jobs SET status = 'secret'")
+    database.close()
+
+    answer = api.http.get("/jobs/1")
+
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "internal"
+    assert "secret" not in answer.text
+
+
 def test_too_large_a_body_is_refused_whether_its_length_is_declared_or_not(api: Api) -> None:
     def chunks() -> Iterator[bytes]:
         yield b'{"scenario": "'
@@ -300,7 +357,9 @@ def test_too_large_a_body_is_refused_whether_its_length_is_declared_or_not(api: 
         "/jobs", content=chunks(), headers={"Content-Type": "application/json"}
     )
 
-    assert (declared.status_code, streamed.status_code) == (413, 413)
+    for answer in (declared, streamed):
+        assert answer.status_code == 413
+        assert answer.json()["error"]["code"] == "too_large"
 
 
 def test_followed_log_ends_with_the_job(api: Api) -> None:
@@ -317,12 +376,3 @@ def test_followed_log_ends_with_the_job(api: Api) -> None:
 
     assert "data: frame=1" in text
     assert 'event: end\ndata: {"status": "canceled"}' in text
-
-
-def test_openapi_has_examples_and_every_route(api: Api) -> None:
-    document = api.http.get("/openapi.json").json()
-
-    assert {"/jobs", "/jobs/{job}/retry", "/claims", "/results", "/queues"} <= set(
-        document["paths"]
-    )
-    assert "examples" in json.dumps(document["components"]["schemas"]["JobSubmission"])
