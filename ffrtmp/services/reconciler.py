@@ -1,7 +1,7 @@
 """Beat's loop: what should be, made true again. One pass per call, every step idempotent."""
 
 import logging
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -146,47 +146,57 @@ class Reconciler:
             if not best:
                 return 0
             nodes = tx.nodes.accepting(limit=NODES_PLACED_PER_PASS)
-            due = {
-                name: tx.jobs.count_due(
-                    name, farm_seconds=farm_seconds, now=now, window=policy.hint_window
-                )
-                for name in queue_names(with_gpu=True)
-            }
+            held = tx.attempts.counts_live()
+        have_room = {node.id for node in nodes if held.get(node.id, 0) < node.slots}
         hints = [
-            *self._missing(due, farm_seconds),
-            *self._for_the_right_nodes(best, nodes),
+            *self._missing(farm_seconds),
+            *self._for_the_right_nodes(best, nodes, have_room),
         ]
         return self._context.bell.push(hints)
 
-    def _missing(self, due: Mapping[str, int], farm_seconds: float) -> Sequence[Hint]:
-        now, bell = self._context.now(), self._context.bell
-        lacking = {name: count - bell.waiting(name) for name, count in due.items() if count}
+    def _missing(self, farm_seconds: float) -> Sequence[Hint]:
+        now, window = self._context.now(), self._context.policy.hint_window
+        waiting = {name: self._context.bell.waiting(name) for name in queue_names(with_gpu=True)}
+        hints: list[Hint] = []
         with self._context.store.read() as tx:
-            return [
-                hint
-                for name, count in lacking.items()
-                if count > 0
-                for hint in tx.jobs.hints_due(name, farm_seconds=farm_seconds, now=now, limit=count)
-            ]
+            for name, count in waiting.items():
+                if count >= window:
+                    continue
+                due = tx.jobs.count_due(name, farm_seconds=farm_seconds, now=now, window=window)
+                if due > count:
+                    hints += tx.jobs.hints_due(
+                        name, farm_seconds=farm_seconds, now=now, limit=due - count
+                    )
+        return hints
 
-    def _for_the_right_nodes(self, best: Sequence[Job], nodes: Sequence[Node]) -> Sequence[Hint]:
-        """Hints for the own queues of nodes that can run a due job where others cannot."""
-        now = self._context.now()
-        rung: dict[str, Hint] = {}
+    def _for_the_right_nodes(
+        self, best: Sequence[Job], nodes: Sequence[Node], have_room: Container[str]
+    ) -> Sequence[Hint]:
+        """Hints for the own queues of nodes that can run a due job where others cannot.
+
+        A node without room is not rung: it would keep the hint while others could start.
+        """
+        now, bell = self._context.now(), self._context.bell
+        few: dict[tuple[str | None, ...], Sequence[Node]] = {}
+        asked: set[str] = set()
+        hints = []
         for job in best:
-            node = _the_few_that_can(job, nodes, now=now, without=rung)
-            if node is not None and self._context.bell.waiting(node_queue_name(node.id)) == 0:
-                name = node_queue_name(node.id)
-                rung[node.id] = Hint(job_id=job.id, rank=job.rank, queue_name=name)
-        return list(rung.values())
+            alike = (job.queue, job.requires, job.avoid_node_id)
+            if alike not in few:
+                able = _the_few_that_can(job, nodes, now=now)
+                few[alike] = [node for node in able if node.id in have_room]
+            node = next((node for node in few[alike] if node.id not in asked), None)
+            if node is None:
+                continue
+            asked.add(node.id)
+            name = node_queue_name(node.id)
+            if bell.waiting(name) == 0:
+                hints.append(Hint(job_id=job.id, rank=job.rank, queue_name=name))
+        return hints
 
 
-def _the_few_that_can(
-    job: Job, nodes: Sequence[Node], *, now: datetime, without: Container[str]
-) -> Node | None:
-    """A node to ring for this job; None where every node that hears its queue can run it."""
+def _the_few_that_can(job: Job, nodes: Sequence[Node], *, now: datetime) -> Sequence[Node]:
+    """The nodes that can run this job; none where every node that hears its queue can."""
     hearing = [node for node in nodes if job.queue in node.queues]
     able = [node for node in hearing if can_run(node, job, now=now)]
-    if len(able) == len(hearing):
-        return None
-    return next((node for node in able if node.id not in without), None)
+    return able if len(able) < len(hearing) else ()

@@ -51,6 +51,11 @@ class Attempts:
         query = sa.select(sa.func.count()).select_from(attempts)
         return self._db.execute(query.where(attempts.c.node_id == node_id, _LIVE)).scalar_one()
 
+    def counts_live(self) -> Mapping[str, int]:
+        """How many leases each node holds, of those that hold any."""
+        query = sa.select(attempts.c.node_id, sa.func.count()).where(_LIVE)
+        return {row[0]: row[1] for row in self._db.execute(query.group_by(attempts.c.node_id))}
+
     def live_by_node(self) -> Mapping[str, Sequence[Attempt]]:
         """Every lease of the farm, by node id."""
         held: dict[str, list[Attempt]] = {}

@@ -80,7 +80,16 @@ jobs = sa.Table(
 )
 # Whole indexes, not partial ones on pending: SQLite's planner prefers any plain index on status.
 sa.Index("ix_jobs_by_rank", jobs.c.status, jobs.c.rank, jobs.c.sequence_number)
-sa.Index("ix_jobs_by_queue", jobs.c.status, jobs.c.queue_name, jobs.c.rank, jobs.c.sequence_number)
+# The last two let a pass count the due jobs of a queue without looking at their rows.
+sa.Index(
+    "ix_jobs_by_queue",
+    jobs.c.status,
+    jobs.c.queue_name,
+    jobs.c.rank,
+    jobs.c.sequence_number,
+    jobs.c.retry_at,
+    jobs.c.hold_until_farm,
+)
 sa.Index("ix_jobs_completed_at", jobs.c.completed_at)
 sa.Index("ix_jobs_node_id", jobs.c.node_id)
 sa.Index("ix_jobs_retry_at", jobs.c.retry_at)

@@ -96,13 +96,15 @@ def test_claim_and_top_up_search_their_indexes_on_sqlite(tmp_path: Path) -> None
     world.farm.attempts.claim(builders.claim())
     with world.farm.store.write() as tx:
         tx.jobs.count_due("live", farm_seconds=0, now=START, window=10)
-        claims = [one for one in seen if one[0].startswith("UPDATE jobs")]
+        tx.jobs.pull_in_retries(latest=START, avoid_until=START)
+        updates = [one for one in seen if one[0].startswith("UPDATE jobs")]
         counts = [one for one in seen if one[0].startswith("SELECT count")]
-        plans = [_plan(tx.clock._db, *one) for one in (claims[-1], counts[-1])]
+        plans = [_plan(tx.clock._db, *one) for one in (updates[0], counts[-1], updates[-1])]
     world.farm.close()
 
     assert "ix_jobs_by_rank" in plans[0]
-    assert "ix_jobs_by_queue" in plans[1]
+    assert "COVERING INDEX ix_jobs_by_queue" in plans[1]
+    assert "ix_jobs_retry_at" in plans[2]
     assert "TEMP B-TREE" not in plans[0]
 
 

@@ -170,6 +170,23 @@ def test_job_that_only_one_node_can_run_rings_that_nodes_own_queue(world: FakeWo
     assert "node.node-2" in [hint.queue_name for hint in world.bell.hints]
 
 
+def test_node_without_room_is_not_rung_where_another_has_some(world: FakeWorld) -> None:
+    """The busy one was heard last, so it stands first."""
+    able = ("auto:av1",)
+    world.farm.nodes.register(builders.registration("deaf", capabilities=()))
+    world.farm.nodes.register(builders.registration("idle", capabilities=able))
+    world.clock.pass_seconds(5)
+    world.farm.nodes.register(builders.registration("busy", capabilities=able))
+    world.farm.jobs.submit([builders.request(requires="auto:av1") for _ in range(2)])
+    assert world.farm.attempts.claim(builders.claim("busy")) is not None
+
+    world.farm.reconciler.run_once()
+
+    rung = {hint.queue_name for hint in world.bell.hints}
+    assert "node.idle" in rung
+    assert "node.busy" not in rung
+
+
 def test_second_pass_at_the_same_moment_changes_nothing(world: FakeWorld) -> None:
     running(world)
     world.pass_farm_seconds(70)

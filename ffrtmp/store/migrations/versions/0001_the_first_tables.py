@@ -157,7 +157,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_jobs_by_queue",
         "jobs",
-        ["status", "queue_name", "rank", "sequence_number"],
+        ["status", "queue_name", "rank", "sequence_number", "retry_at", "hold_until_farm"],
         unique=False,
     )
     op.create_index("ix_jobs_by_rank", "jobs", ["status", "rank", "sequence_number"], unique=False)
