@@ -79,7 +79,8 @@ jobs = sa.Table(
     sqlite_autoincrement=True,
 )
 # Whole indexes, not partial ones on pending: SQLite's planner prefers any plain index on status.
-sa.Index("ix_jobs_by_rank", jobs.c.status, jobs.c.rank, jobs.c.sequence_number)
+# The last column lets a claim pass over what its node cannot run without looking at the rows.
+sa.Index("ix_jobs_by_rank", jobs.c.status, jobs.c.rank, jobs.c.sequence_number, jobs.c.requires)
 # The last two let a pass count the due jobs of a queue without looking at their rows.
 sa.Index(
     "ix_jobs_by_queue",

@@ -160,7 +160,12 @@ def upgrade() -> None:
         ["status", "queue_name", "rank", "sequence_number", "retry_at", "hold_until_farm"],
         unique=False,
     )
-    op.create_index("ix_jobs_by_rank", "jobs", ["status", "rank", "sequence_number"], unique=False)
+    op.create_index(
+        "ix_jobs_by_rank",
+        "jobs",
+        ["status", "rank", "sequence_number", "requires"],
+        unique=False,
+    )
     op.create_table(
         "nodes",
         sa.Column("id", sa.String(length=36), nullable=False),
