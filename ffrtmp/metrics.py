@@ -1,6 +1,6 @@
 """The master's metrics, on a registry of their own; gauges come from the last count, never a scan.
 
-Names are part of the farm's interface (design.md §8); labels never carry ids or paths.
+Names are part of the farm's interface; labels never carry ids or paths.
 """
 
 import errno

@@ -1,5 +1,7 @@
 """The three terminals of the README."""
 
+from pathlib import Path
+
 from tests.acceptance.terminals import Terminals
 
 
@@ -20,3 +22,11 @@ def test_no_key_stands_in_an_argument_list(terminals: Terminals) -> None:
 
     assert lines
     assert not [line for line in lines if "a-key-nobody-may-read" in line]
+
+
+def test_without_a_key_the_master_warns_loudly_and_serves_loopback(tmp_path: Path) -> None:
+    with Terminals(tmp_path, key="") as terminals:
+        master = terminals.master()
+
+        assert terminals.client.jobs().jobs == []
+        assert "NO API KEY IS SET" in master.log.read_text()

@@ -2,19 +2,16 @@
 
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ffrtmp import telemetry
 from ffrtmp.domain.errors import Unavailable
 from ffrtmp.metrics import PortInUse, master_metrics, serve_metrics
+from tests.otlp import Receiver, receiving
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACED = f"""
@@ -29,42 +26,10 @@ for _ in range(int(sys.argv[2])):
 """
 
 
-class Receiver(ThreadingHTTPServer):
-    """Keeps the spans it is sent."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.spans: dict[str, Span] = {}
-        self.services: set[str] = set()
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Takes POST /v1/traces."""
-
-    def do_POST(self) -> None:
-        assert isinstance(self.server, Receiver)
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path == "/v1/traces":
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                named = {item.key: item.value.string_value for item in resource.resource.attributes}
-                self.server.services.add(named["service.name"])
-                for scope in resource.scope_spans:
-                    self.server.spans |= {span.name: span for span in scope.spans}
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with receiving() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def run_traced(endpoint: str, *, spans: int = 1) -> subprocess.CompletedProcess[str]:
