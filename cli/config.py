@@ -1,9 +1,10 @@
 """``ffrtmp config``: what the settings are, where they come from, what suits this host."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psutil
 import typer
@@ -80,17 +81,17 @@ def masked(settings: Settings) -> dict[str, Any]:
 def _masked(name: str, value: Any) -> Any:
     if name in SECRETS and value:
         return MASK
+    if isinstance(value, Mapping):
+        return {inner: _masked(inner, one) for inner, one in value.items()}
     if isinstance(value, str) and "://" in value:
         return _without_password(value)
     return value
 
 
 def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:{MASK}@{host}"))
+    shown = re.sub(r"(?i)\b(password=)[^&#]*", rf"\1{MASK}", url)
+    password = urlsplit(url).password
+    return shown if password is None else shown.replace(f":{password}@", f":{MASK}@", 1)
 
 
 def _origins(

@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from cli.exits import UsageError
 from cli.flags import AgentFlags, MasterFlags, MasterTuning, master_settings, worker_settings
 from cli.options import Session, with_session
 from ffrtmp.config import Settings, child_environment, python_module
@@ -14,7 +15,10 @@ from ffrtmp.config import Settings, child_environment, python_module
 @with_session
 def master(session: Session, *, flags: MasterFlags, tuning: MasterTuning) -> None:
     """Run the master: API, control and beat, with an embedded broker unless --broker names one."""
-    become("ffrtmp.master", master_settings(session.options, flags, tuning))
+    settings = master_settings(session.options, flags, tuning)
+    if (session.options.cert or session.options.key) and not settings.tls.enabled:
+        raise UsageError("--cert and --key serve HTTPS only together with --tls")
+    become("ffrtmp.master", settings)
 
 
 @with_session

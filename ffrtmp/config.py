@@ -10,9 +10,18 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from ffrtmp.domain.ranking import Queue
 
@@ -27,18 +36,49 @@ class ConfigError(Exception):
     """A setting is unknown, has a wrong type, or its file cannot be read; the text says which."""
 
 
+def _no_switch(value: object) -> object:
+    # YAML reads yes and on as true, which Python would count as 1.
+    if isinstance(value, bool):
+        raise ValueError("is a number, not true or false")
+    return value
+
+
+def _key(value: str) -> str:
+    if not re.fullmatch(r"[!-~]([ -~]*[!-~])?", value):
+        raise ValueError("is not printable ASCII, or is empty, or has a blank at an end")
+    return value
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url or not re.fullmatch(r"[!-~]+", value):
+        raise ValueError(f"{value!r} is no URL; give one such as http://host:8080")
+    return value
+
+
 def parse_duration(value: object) -> object:
     """Seconds from ``5s``, ``2m``, ``1h``, ``500ms`` or a number."""
     if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", value.strip())
+        return _no_switch(value)
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)?", value.strip())
     if match is None:
         raise ValueError(f"{value!r} is not a duration such as 5s, 2m or 1h")
     return float(match[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[match[2] or "s"]
 
 
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
-Port = Annotated[int, Field(ge=0, le=65535)]
+YEAR_SECONDS = 365 * 86_400.0
+
+Duration = Annotated[
+    float, BeforeValidator(parse_duration), Field(gt=0, le=10 * YEAR_SECONDS, allow_inf_nan=False)
+]
+Whole = Annotated[int, BeforeValidator(_no_switch)]
+Port = Annotated[Whole, Field(ge=0, le=65535)]
+Key = Annotated[str, AfterValidator(_key)]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class Settings(BaseModel):
@@ -72,6 +112,15 @@ class MasterTls(Settings):
     ca: Path | None = None
     mtls: bool = False
 
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        # The server would rather speak plainly than miss a certificate.
+        if self.enabled and not (self.cert and self.key):
+            raise ValueError("serving HTTPS takes both cert and key")
+        if self.mtls and not (self.enabled and self.ca):
+            raise ValueError("asking clients for certificates (mtls) takes TLS and a ca")
+        return self
+
 
 class ClientTls(Settings):
     """TLS towards the master."""
@@ -92,10 +141,10 @@ class MasterSettings(Settings):
     broker: str | None = None
     """Redis URL; none starts the embedded broker."""
     broker_port: Port = 0
-    api_key: str | None = None
+    api_key: Key | None = None
     insecure: bool = False
     """Listen beyond loopback without a key."""
-    max_retries: Annotated[int, Field(ge=0, le=100)] = 3
+    max_retries: Annotated[Whole, Field(ge=0, le=100)] = 3
     retry_base: Duration = 5.0
     retry_cap: Duration = 300.0
     node_timeout: Duration = 120.0
@@ -103,7 +152,7 @@ class MasterSettings(Settings):
     stall_timeout: Duration = 300.0
     """Without progress for this long an attempt has stalled."""
     live_stall_timeout: Duration = 30.0
-    hint_window: Annotated[int, Field(ge=1)] = 10_000
+    hint_window: Annotated[Whole, Field(ge=1)] = 10_000
     retention: Duration = 30 * 86_400.0
     """How long finished jobs, their logs and events are kept."""
     health_port: Port | None = None
@@ -134,16 +183,16 @@ class MasterSettings(Settings):
 class WorkerSettings(Settings):
     """The ``worker:`` section."""
 
-    master_url: str = "http://localhost:8080"
-    api_key: str | None = None
+    master_url: Annotated[str, AfterValidator(_url)] = "http://localhost:8080"
+    api_key: Key | None = None
     broker: str | None = None
     """Redis URL; none takes the one the master names at registration."""
-    address: str | None = None
+    address: Name | None = None
     """What the node is known by; none is the host name."""
-    name: str | None = None
-    slots: Annotated[int, Field(ge=1, le=256)] | None = None
+    name: Name | None = None
+    slots: Annotated[Whole, Field(ge=1, le=256)] | None = None
     """Attempts at once; none follows the number of cores."""
-    queues: list[Queue] = list(Queue)
+    queues: Annotated[list[Queue], Field(min_length=1, max_length=len(Queue))] = list(Queue)
     state_dir: Path | None = None
     """Identity and spool; none is a folder of the user's state home."""
     work_dir: Path | None = None
@@ -174,16 +223,14 @@ def load(
     """Settle one section. ``variables`` maps setting to environment variable; a flag or setting
     named ``tls.cert`` stands for a nested key; a flag of None was not given."""
     settled: dict[str, Any] = _section_of(file, section, kind) if file else {}
-    for name, variable in variables.items():
-        if environment.get(variable):
-            _put(settled, name, environment[variable])
-    for name, value in flags.items():
-        if value is not None:
-            _put(settled, name, value)
+    given = {name: environment[v] for name, v in variables.items() if environment.get(v)}
+    given |= {name: value for name, value in flags.items() if value is not None}
+    for name, value in given.items():
+        _put(settled, name, value)
     try:
         return kind.model_validate(settled)
     except ValidationError as error:
-        raise ConfigError(_explain(error, file, section)) from error
+        raise ConfigError(_explain(error, file, section, given)) from error
 
 
 def _put(settled: dict[str, Any], name: str, value: Any) -> None:
@@ -193,9 +240,22 @@ def _put(settled: dict[str, Any], name: str, value: Any) -> None:
     settled[last] = value
 
 
+class _OnceLoader(yaml.SafeLoader):
+    """Safe YAML in which a key stands once: the later of two would win unseen."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                problem=f"{twice[0]!r} is given twice", problem_mark=node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
 def _section_of(file: Path, section: str, kind: type[Settings]) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        document = yaml.load(file.read_text(encoding="utf-8"), _OnceLoader) or {}  # noqa: S506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{file}: {error}") from error
     if not isinstance(document, dict):
@@ -211,13 +271,16 @@ def _section_of(file: Path, section: str, kind: type[Settings]) -> dict[str, Any
 
 def _by_field_name(found: dict[str, Any], kind: type[Settings]) -> dict[str, Any]:
     aliases = {field.alias: name for name, field in kind.model_fields.items() if field.alias}
-    return {aliases.get(key, key): value for key, value in found.items()}
+    return {aliases.get(key, str(key)): value for key, value in found.items()}
 
 
-def _explain(error: ValidationError, file: Path | None, section: str) -> str:
+def _explain(
+    error: ValidationError, file: Path | None, section: str, given: Mapping[str, Any]
+) -> str:
     first = error.errors()[0]
-    where = ".".join([section, *(str(part) for part in first["loc"])])
-    place = f"{file}: " if file else ""
+    path = ".".join(str(part) for part in first["loc"])
+    where = f"{section}.{path}"
+    place = f"{file}: " if file and path not in given else ""
     if first["type"] == "extra_forbidden":
         return f"{place}unknown key {where!r}"
     return f"{place}{where}: {first['msg'].removeprefix('Value error, ')}"

@@ -68,11 +68,83 @@ def test_agent_hands_its_settings_on_in_the_environment_alone(
     assert settings.media_roots == [Path("/a"), Path("/b")]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("master: {prot: 1}", "unknown key 'master.prot'"),
+        ("master: {1: 2}", "unknown key 'master.1'"),
+        ("worker: {tls: {cafile: x}}", "unknown key 'worker.tls.cafile'"),
+        ("Master: {}", "unknown key 'Master'"),
+        ("master: {port: true}", "master.port"),
+        ("master: {max_retries: yes}", "master.max_retries"),
+        ("master: {node_timeout: on}", "master.node_timeout"),
+        ("master: {node_timeout: .inf}", "master.node_timeout"),
+        ("master: {node_timeout: .nan}", "master.node_timeout"),
+        ("master: {retention: 999999999h}", "master.retention"),
+        ("master: {scheduler_interval: 5 min}", "master.scheduler_interval"),
+        ("master: {api_key: ''}", "master.api_key"),
+        ("master: {tls: {enabled: true}}", "master.tls"),
+        ("worker: {queues: []}", "worker.queues"),
+        ("worker: {queues: [LIVE]}", "worker.queues.0"),
+        ("worker: {address: ''}", "worker.address"),
+        ("worker: {master_url: 'host:8080'}", "worker.master_url"),
+        ("master: {port: 1, port: 2}", "'port' is given twice"),
+        ("master: {port: 1}\nmaster: {}", "'master' is given twice"),
+        ("- master", "is not a mapping"),
+    ],
+)
+def test_a_wrong_setting_is_exit_2_and_names_key_and_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    file = tmp_path / "farm.yaml"
+    file.write_text(text)
+
+    assert run(["config", "show", "--config", str(file)]) == 2
+    err = capsys.readouterr().err
+    assert f"{file}: " in err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_a_wrong_flag_is_not_blamed_on_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "farm.yaml"
+    file.write_text("master: {node_timeout: 2m}")
+
+    assert run(["master", "--config", str(file), "--node-timeout", "soon"]) == 2
+    assert str(file) not in capsys.readouterr().err
+
+
+def test_flags_go_before_environment_before_file_before_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "farm.yaml"
+    file.write_text("worker: {master_url: 'http://file:1', api_key: file, poll_interval: 2m}")
+    monkeypatch.setenv("MASTER_URL", "http://environment:1")
+    monkeypatch.delenv("FFMPEG_RTMP_API_KEY", raising=False)
+
+    def shown(*flags: str) -> dict[str, list[str]]:
+        assert run(["config", "show", "--config", str(file), *flags]) == 0
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        return {line[0]: line[1:] for line in lines}
+
+    found = shown()
+    assert found["worker.master_url"] == ["http://environment:1", "MASTER_URL"]
+    assert found["worker.api_key"] == [MASK, str(file)]
+    assert found["worker.poll_interval"] == ["120", str(file)]
+    assert found["worker.drain_timeout"] == ["10", "default"]
+    assert shown("--master", "http://flag:1")["worker.master_url"] == ["http://flag:1", "flag"]
+
+
 def test_config_show_masks_keys_and_names_origins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "farm.yaml"
-    file.write_text("master:\n  port: 9000\n  db_path: postgresql://me:pw@db/farm\n")
+    file.write_text(
+        "master:\n  port: 9000\n  db_path: postgresql://me:pw@db/farm?password=:pw@\n"
+        "  tracing: {endpoint: 'http://me:pw@traces:4318'}\n"
+    )
     monkeypatch.setenv("MASTER_API_KEY", "very-secret")
 
     assert run(["config", "show", "--config", str(file)]) == 0
