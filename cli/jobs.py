@@ -200,12 +200,11 @@ def collect(
 
 def since_time(text: str, now: datetime) -> str:
     """RFC 3339 of an age such as ``2h`` or of a time; UsageError for anything else."""
-    if re.fullmatch(r"\d+(\.\d+)?(ms|s|m|h)", text):
-        age = parse_duration(text)
-        return (now - timedelta(seconds=float(str(age)))).isoformat()
     try:
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?(ms|s|m|h)", text):
+            return (now - timedelta(seconds=float(str(parse_duration(text))))).isoformat()
         at = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UsageError(f"--since {text!r} is neither an age such as 2h nor a time") from None
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat()
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 import typer
 
 from cli import config, demo, jobs, nodes, processes, queues, submit, up
-from cli.exits import EXPECTED_ERRORS, ExitCode, ending_of
+from cli.exits import EXPECTED_ERRORS, ExitCode, UsageError, ending_of
 from cli.options import Session, group_callback, with_session
 from cli.render import clean, say, show_json, write
 from ffrtmp import __version__
@@ -52,6 +52,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code. Expected errors become one line on stderr."""
     command = typer.main.get_command(app)
     try:
+        _require_text(arguments)
         return int(command.main(list(arguments), prog_name="ffrtmp", standalone_mode=False) or 0)
     except typer.TyperException as error:
         return _usage(error)
@@ -64,6 +65,16 @@ def run(arguments: Sequence[str]) -> int:
         ending = ending_of(error)
         say(f"ffrtmp: {_one_line(ending.message)}")
         return int(ending.code)
+
+
+def _require_text(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"{argument.encode(errors='replace').decode()!r} is not UTF-8"
+            ) from None
 
 
 def _usage(error: typer.TyperException) -> int:

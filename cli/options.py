@@ -92,10 +92,6 @@ class Session:
     def client(self) -> MasterClient:
         """A client of the settled master; UsageError where the settings cannot be used."""
         settings = self.settings()
-        if not settings.master_url.startswith(("http://", "https://")):
-            raise UsageError(
-                f"{settings.master_url!r} is no URL; give one such as http://host:8080"
-            )
         try:
             return MasterClient(_connection(settings))
         except OSError as error:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.exits import UsageError
 from cli.jobs import announce, show_job
 from cli.options import Session, with_session
 from cli.watch import watch
@@ -14,6 +15,7 @@ from ffrtmp.domain.ranking import Priority, Queue
 from ffrtmp.schemas import MAX_RETRIES_LIMIT
 
 MEDIA = "Media"
+IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -69,6 +71,8 @@ def submit(
     ] = False,
 ) -> None:
     """Submit one job."""
+    if idempotency_key is not None and not IDEMPOTENCY_KEY.fullmatch(idempotency_key):
+        raise UsageError("--idempotency-key has 1 to 255 printable ASCII characters, no blanks")
     parameters = {
         "input": absolute(source),
         "output": absolute(to),
@@ -82,7 +86,7 @@ def submit(
         "audio": audio,
         "hardware": hardware,
         "overwrite": overwrite or None,
-        "resource_limits": {"timeout_sec": timeout} if timeout else None,
+        "resource_limits": None if timeout is None else {"timeout_sec": timeout},
     }
     body = _given(
         scenario=scenario,

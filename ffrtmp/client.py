@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 from opentelemetry import propagate
@@ -266,7 +267,7 @@ def _parsed(answer: type[A], response: httpx.Response) -> A:
     try:
         return answer.model_validate_json(response.content)
     except ValidationError as error:
-        raise MasterUnreachable(f"{response.url} is not an ffrtmp master: {error}") from error
+        raise MasterUnreachable(f"{response.url} does not answer as an ffrtmp master") from error
 
 
 def _refusal(response: httpx.Response) -> MasterRefused:
@@ -279,7 +280,9 @@ def _refusal(response: httpx.Response) -> MasterRefused:
 
 
 def _segment(text: str) -> str:
-    return httpx.URL(path=f"/{text.replace('/', '%2F')}").raw_path.decode().lstrip("/") or "-"
+    # Slashes, and segments of dots, are escaped twice: no reference reaches another route.
+    escaped = text.replace("/", "%2F")
+    return quote(escaped.replace(".", "%2E") if set(text) == {"."} else escaped, safe="") or "-"
 
 
 def _said(error: Exception) -> str:

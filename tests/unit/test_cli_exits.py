@@ -104,6 +104,23 @@ def test_something_else_that_listens_there_is_exit_3(master: StandInMaster) -> N
         ["jobs", "logs", "1", "-f", "--attempt", "1"],
         ["jobs", "reprioritize", "1"],
         ["jobs", "list", "--master", "localhost:8080"],
+        ["jobs", "list", "--master", ""],
+        ["jobs", "list", "--master", "http://host:port"],
+        ["jobs", "list", "--master", "http://[::1"],
+        ["jobs", "list", "--master", "http://a b"],
+        ["jobs", "list", "--api-key", "ключ"],
+        ["jobs", "list", "--api-key", "two\nlines"],
+        ["jobs", "list", "--since", "999999999999h"],
+        ["jobs", "status", "\udcff"],
+        ["jobs", "submit", "--scenario", "720p", "--idempotency-key", ""],
+        ["jobs", "submit", "--scenario", "720p", "--idempotency-key", "ü"],
+        ["master", "--api-key", ""],
+        ["master", "--tls"],
+        ["master", "--tls", "--cert", "c.pem"],
+        ["master", "--mtls", "--ca", "ca.pem"],
+        ["master", "--tls", "--cert", "c.pem", "--key", "k.pem", "--mtls"],
+        ["master", "--cert", "c.pem", "--key", "k.pem"],
+        ["agent", "--queues", ""],
         ["config", "show", "--config", "/nowhere.yaml"],
         ["master", "--node-timeout", "soon"],
         ["agent", "--queues", "live,slow"],
@@ -118,6 +135,15 @@ def test_a_wrong_command_line_is_exit_2_in_one_line(
     assert out == ""
     assert err.count("\n") == 1
     assert err.startswith("ffrtmp: ")
+
+
+@pytest.mark.parametrize("reference", ["", ".", "..", "1/logs", "../nodes", "1?x=1", "#", "ü"])
+def test_a_strange_reference_reaches_no_other_route(master: StandInMaster, reference: str) -> None:
+    assert run(["jobs", "status", reference]) == 4
+    [(_, path, _, _)] = master.asked
+    assert path.startswith("/jobs/")
+    assert path.count("/") == 2
+    assert "?" not in path
 
 
 def test_the_key_of_the_flag_goes_before_that_of_the_environment(
