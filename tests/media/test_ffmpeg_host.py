@@ -93,3 +93,10 @@ def test_host_facts_are_json_and_fit_the_wire(tmp_path: Path) -> None:
     assert json.loads(json.dumps(load))["disk_free_bytes"] > 0
     assert len(facts) <= 64
     assert len(load) <= 32
+
+
+def test_load_of_a_host_whose_work_folder_is_gone_is_told_without_it(tmp_path: Path) -> None:
+    load = host.load(tmp_path / "gone")
+
+    assert load["memory_available_bytes"] > 0
+    assert "disk_free_bytes" not in load
