@@ -16,6 +16,7 @@ from ffrtmp.schemas import CommitAnswer, CommitRequest, JobAnswer, ResultRequest
 from workers.backoff import jittered_delays
 from workers.clock import boot_seconds
 from workers.errors import AttemptFailed
+from workers.files import discard
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.publish import DestinationTaken, FileVanished, publish
 from workers.registration import UNAUTHENTICATED, may_pass
@@ -158,7 +159,7 @@ class Delivery:
         try:
             _publish_file(journal)
         except AttemptFailed as failure:
-            _remove_temporary(journal)
+            discard(journal.temporary)
             self._record(parcel, failed(journal, failure))
             return
         self._record(parcel, journal.model_copy(update={"phase": Phase.PUBLISHED}))
@@ -200,7 +201,7 @@ class Delivery:
             log.exception("cannot write the journal of %s", parcel.held)
 
     def _forget(self, parcel: Parcel) -> None:
-        _remove_temporary(parcel.journal)
+        discard(parcel.journal.temporary)
         self._ledger.remove(parcel.held)
         self._spool.remove(parcel.journal)
 
@@ -250,11 +251,3 @@ def _publish_file(journal: Journal) -> None:
         raise AttemptFailed(FailureClass.OUTPUT_WRONG, str(vanished)) from vanished
     except OSError as error:
         raise failure_of(error) from error
-
-
-def _remove_temporary(journal: Journal) -> None:
-    if journal.temporary is not None:
-        try:
-            journal.temporary.unlink(missing_ok=True)
-        except OSError:
-            log.exception("cannot remove %s", journal.temporary)

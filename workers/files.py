@@ -1,11 +1,13 @@
 """Files that survive a power cut."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 HASH_CHUNK_BYTES = 4 << 20
+log = logging.getLogger(__name__)
 
 
 def write_durably(path: Path, text: str) -> None:
@@ -27,6 +29,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def discard(path: Path | None) -> None:
+    """Remove a file that may be gone already; one that cannot be removed is only logged."""
+    if path is None:
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        log.exception("cannot remove %s", path)
 
 
 def hash_durably(path: Path, on_chunk: Callable[[int], None]) -> tuple[str, int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from ffrtmp.schemas import HeldAttempt
 from workers.delivery import Delivery, Parcel
 from workers.ffmpeg.process import kill_leftover
+from workers.files import discard
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.spool import Journal, Spool
 
@@ -18,8 +19,7 @@ def clear_unfinished(spool: Spool) -> int:
     for journal in unfinished:
         if journal.pid is not None and journal.start_identity is not None:
             kill_leftover(journal.pid, journal.start_identity)
-        if journal.temporary is not None:
-            journal.temporary.unlink(missing_ok=True)
+        discard(journal.temporary)
         spool.remove(journal)
         log.info("removed what was left of attempt %s/%d", journal.job_id, journal.attempt)
     return len(unfinished)

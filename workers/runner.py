@@ -15,7 +15,7 @@ from workers.delivery import Delivery, failed
 from workers.encoder import Encode, Encoder, check_not_stopped, facts_of
 from workers.errors import AttemptFailed, AttemptStopped
 from workers.ffmpeg.log import BoundedLog
-from workers.files import hash_durably
+from workers.files import discard, hash_durably
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.log_feed import feeding
 from workers.spool import Journal, Phase, Spool
@@ -153,7 +153,7 @@ class Runner:
 
     def _failed(self, work: Work, failure: AttemptFailed) -> Journal:
         log.warning("attempt %s failed (%s): %s", work.held, failure.failure_class, failure)
-        _remove(work.journal.temporary)
+        discard(work.journal.temporary)
         if failure.exit_code is not None:
             work.encode.exit_code = failure.exit_code
         reported = work.journal.model_copy(update={"result": self._result(work)})
@@ -174,7 +174,7 @@ class Runner:
 
     def _abandon(self, work: Work) -> None:
         """Leave nothing of the attempt, and give it back where that was the order."""
-        _remove(work.journal.temporary)
+        discard(work.journal.temporary)
         reason = work.held.stop_reason
         log.info("attempt %s stopped: %s", work.held, reason)
         if reason is StopReason.RELEASED:
@@ -215,12 +215,3 @@ def _hashed(path: Path, held: Held) -> tuple[str, int]:
         check_not_stopped(held)
 
     return hash_durably(path, on_chunk)
-
-
-def _remove(temporary: Path | None) -> None:
-    if temporary is None:
-        return
-    try:
-        temporary.unlink(missing_ok=True)
-    except OSError:
-        log.exception("cannot remove %s", temporary)

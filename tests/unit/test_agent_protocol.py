@@ -474,6 +474,18 @@ def test_unfinished_attempt_of_an_earlier_process_leaves_nothing(node: Node) -> 
     assert node.spool.journals() == []
 
 
+def test_leftover_that_cannot_be_removed_does_not_keep_the_agent_from_starting(
+    node: Node,
+) -> None:
+    _, journal = node.finished(phase=Phase.RUNNING)
+    (node.folder / "file").touch()
+    node.spool.save(journal.model_copy(update={"temporary": node.folder / "file" / "a.part"}))
+
+    assert recovery.clear_unfinished(node.spool) == 1
+
+    assert node.spool.journals() == []
+
+
 def run_one(node: Node, claim: ClaimAnswer) -> list[ResultRequest]:
     held = Held(job_id=claim.job_id, number=claim.attempt, lease=claim.lease)
     node.ledger.admit(held)
