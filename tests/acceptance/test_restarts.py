@@ -1,13 +1,15 @@
 """Masters, agents and hosts that go away and come back, or do not."""
 
 import signal
+from functools import partial
 
 import pytest
 
+from ffrtmp.schemas import JobAnswer
 from tests.acceptance.farm import wait_until
 from tests.acceptance.terminals import Terminals
 
-LONG_SECONDS = "60s"
+LONG = "1h"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -59,14 +61,11 @@ def test_a_restarted_agent_is_the_same_node_and_goes_on(
 def test_a_lost_nodes_job_runs_elsewhere_after_the_node_timeout(terminals: Terminals) -> None:
     terminals.master("--node-timeout", "4s", "--retry-base", "100ms")
     lost = terminals.agent("--slots", "1", "--busy-heartbeat-interval", "1s", address="east")
-    job = terminals.submit(scenario="test-720p", duration=LONG_SECONDS)
+    job = terminals.submit(scenario="test-720p", duration=LONG)
     wait_until(terminals.ffmpegs, what="an ffmpeg")
     lost.kill()
     terminals.agent("--slots", "1", "--heartbeat-interval", "1s", address="west")
-    moved = wait_until(
-        lambda: found if (found := terminals.client.job(job["id"])).node_name == "west" else None,
-        what="the job to run in the west",
-    )
+    moved = wait_until(partial(_runs_on, terminals, job["id"], "west"), what="the job to move")
     statuses = {node.address: node.status for node in terminals.client.nodes().nodes}
     first = terminals.client.attempts(job["id"]).attempts[0]
     terminals.client.cancel(job["id"])
@@ -80,13 +79,10 @@ def test_a_job_whose_nodes_are_all_lost_ends_after_the_allowed_retries(
     terminals: Terminals,
 ) -> None:
     terminals.master("--node-timeout", "4s", "--retry-base", "100ms", "--max-retries", "1")
-    job = terminals.submit(scenario="test-720p", duration=LONG_SECONDS)
+    job = terminals.submit(scenario="test-720p", duration=LONG)
     for address in ("east", "west"):
         agent = terminals.agent("--slots", "1", "--busy-heartbeat-interval", "1s", address=address)
-        wait_until(
-            lambda where=address: terminals.client.job(job["id"]).node_name == where,
-            what=f"the job to run in the {address}",
-        )
+        wait_until(partial(_runs_on, terminals, job["id"], address), what="the job to run there")
         agent.kill()
     ended = terminals.wait_for(job["id"])
 
@@ -105,3 +101,8 @@ def test_a_second_identity_at_an_address_is_told_so_and_ends(terminals: Terminal
     assert status != 0
     assert "Node with address east is already registered" in second.log.read_text()
     assert len(terminals.client.nodes().nodes) == 1
+
+
+def _runs_on(terminals: Terminals, job_id: str, node: str) -> JobAnswer | None:
+    job = terminals.client.job(job_id)
+    return job if job.node_name == node else None

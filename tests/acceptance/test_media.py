@@ -1,0 +1,67 @@
+"""What the scenario says is what the output has."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.acceptance.farm import RunningFarm
+
+BUNNY = Path(__file__).parents[1] / "media" / "bigbuckbunny.mp4"
+DECODERS = {"libdav1d": "av1", "libaom-av1": "av1", "libvpx-vp9": "vp9"}
+
+
+def facts_of(path: Path) -> tuple[str, int, int, Fraction | None]:
+    """Codec, width, height and frame rate, as the file itself has them."""
+    with av.open(str(path)) as media:
+        video = media.streams.video[0]
+        name = video.codec_context.name
+        return DECODERS.get(name, name), video.width, video.height, video.average_rate
+
+
+@pytest.mark.parametrize(
+    ("scenario", "to", "facts"),
+    [
+        ("4K60-h265", "a.mp4", ("hevc", 3840, 2160, 60)),
+        ("live-1080p30", "b.mp4", ("h264", 1920, 1080, 30)),
+        ("1440p25-h264-batch", "c.mkv", ("h264", 2560, 1440, 25)),
+        ("480p24-av1", "d.webm", ("av1", 854, 480, 24)),
+        ("TEST-360P50-VP9", "e.webm", ("vp9", 640, 360, 50)),
+        ("720p29.97-hevc", "f.mkv", ("hevc", 1280, 720, Fraction(30000, 1001))),
+    ],
+)
+def test_the_output_of_a_test_source_is_what_the_scenario_says(
+    farm: RunningFarm, scenario: str, to: str, facts: tuple[str, int, int, Fraction]
+) -> None:
+    job = farm.submit(scenario=scenario, to=to, duration="0.2s", wait=True)
+
+    assert facts_of(farm.folder / to) == facts
+    assert job["result"]["is_test_source"] is True
+
+
+def test_the_output_of_a_real_input_is_what_scenario_and_parameters_say(farm: RunningFarm) -> None:
+    job = farm.submit(
+        scenario="720p-hevc",
+        input=str(BUNNY),
+        to="bunny.mp4",
+        fps="12",
+        duration="1s",
+        bitrate="400k",
+        preset="ultrafast",
+        audio="none",
+        wait=True,
+    )
+
+    assert facts_of(farm.folder / "bunny.mp4") == ("hevc", 1280, 720, Fraction(12))
+    assert job["result"]["is_test_source"] is False
+    assert job["result"]["audio_codecs"] in (None, [], "")
+
+
+def test_an_absent_input_fails_for_good_and_no_file_stands_in_for_it(farm: RunningFarm) -> None:
+    job = farm.submit(scenario="360p", input="absent.mp4", to="never.mp4")
+    failed = farm.wait_for(job["id"])
+
+    assert (failed.status, failed.failure_reason) == ("failed", "input_missing")
+    assert failed.attempt == 1
+    assert not list(farm.folder.glob("*never*"))
