@@ -172,6 +172,20 @@ def test_video_that_begins_after_the_audio_is_accepted(tmp_path: Path) -> None:
     assert encode(tmp_path, source, duration_seconds=1.5, fps=None) == []
 
 
+@pytest.mark.parametrize("limit", [None, 30.0])
+def test_joined_transport_streams_come_out_whole(tmp_path: Path, limit: float | None) -> None:
+    part = make_clip(
+        tmp_path / "part.ts",
+        *("-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25", "-t", "2", "-c:v", "libx264"),
+    ).read_bytes()
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(part + part)
+
+    assert encode(tmp_path, joined, duration_seconds=limit) == []
+
+    assert probe(str(tmp_path / "out.mp4")).duration_seconds == pytest.approx(4.0, abs=0.1)
+
+
 def test_turned_phone_video_comes_out_upright_with_bars(tmp_path: Path) -> None:
     flat = make_clip(
         tmp_path / "flat.mp4",

@@ -45,3 +45,6 @@ class MediaFacts:
     size_bytes: int | None
     video: VideoFacts
     audio: tuple[AudioFacts, ...]
+    has_one_clock: bool = True
+    """False for a local file whose times may start over or jump, as those of joined MPEG-TS
+    recordings do: how long it plays cannot be read from them."""

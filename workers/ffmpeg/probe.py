@@ -83,5 +83,6 @@ def _facts(raw: dict[str, Any]) -> MediaFacts:
         duration_seconds=raw["duration_seconds"],
         size_bytes=raw["size_bytes"],
         video=VideoFacts(**video),
+        has_one_clock=raw["has_one_clock"],
         audio=tuple(AudioFacts(**track) for track in raw["audio"]),
     )

@@ -11,12 +11,13 @@ import sys
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import av
 import av.container
 import av.error
 import av.stream
+from av.format import Flags
 from av.stream import Disposition
 
 from ffrtmp.domain.retry import FailureClass
@@ -75,6 +76,7 @@ def look(location: str, *, count: bool) -> dict[str, Any]:
         facts = {
             "container": media.format.name,
             "duration_seconds": _seconds(media.duration, Fraction(1, 1_000_000)),
+            "has_one_clock": is_remote or not _may_jump(media),
             "size_bytes": size if not is_remote else (media.size if media.size > 0 else None),
             "video": _video_facts(media, video, extent, count=count),
             "audio": [_audio_facts(media, track, extent) for track in media.streams.audio],
@@ -211,6 +213,10 @@ def _end(
 
 def _seconds(ticks: int | None, time_base: Fraction | None) -> float | None:
     return None if ticks is None or time_base is None else float(ticks * time_base)
+
+
+def _may_jump(media: av.container.InputContainer) -> bool:
+    return bool(media.format.flags & cast(int, Flags.ts_discont.value))
 
 
 def _rotation(media: av.container.InputContainer, index: int) -> int:
