@@ -106,7 +106,7 @@ class Encoder:
 
         def on_progress(said: ffmpeg_progress.Progress) -> None:
             encode.frames, encode.speed = said.frame, said.speed
-            held.progress = encoding_progress(said, expected)
+            held.progress = encoding_progress(said, expected, least=held.progress.fraction)
 
         started = time.monotonic()
         held.progress = Progress(phase="encoding", mark="encoding")
@@ -139,9 +139,12 @@ def expected_seconds(spec: JobSpec, source: MediaFacts | None) -> float | None:
     return min(known, default=None)
 
 
-def encoding_progress(said: ffmpeg_progress.Progress, expected: float | None) -> Progress:
-    """ffmpeg's own progress as the farm shows it."""
-    fraction = (said.out_time_seconds or 0.0) / expected if expected else 0.0
+def encoding_progress(
+    said: ffmpeg_progress.Progress, expected: float | None, *, least: float
+) -> Progress:
+    """ffmpeg's own progress as the farm shows it: never below ``least``, since ffmpeg does not
+    know its position while it moves an index to the front."""
+    fraction = max(least, (said.out_time_seconds or 0.0) / expected if expected else 0.0)
     return Progress(
         phase="encoding",
         mark=f"encoding {said.frame} {said.out_time_seconds} {said.total_bytes}",

@@ -1,5 +1,6 @@
 """Progress blocks as ffmpeg 9.0.2 writes them."""
 
+from workers.encoder import encoding_progress
 from workers.ffmpeg.progress import Progress, ProgressReader
 
 BLOCK = """frame=48
@@ -76,3 +77,11 @@ def test_flood_of_unknown_keys_takes_no_memory() -> None:
         reader.feed(f"key{number}=value")
 
     assert reader._values == {}
+
+
+def test_progress_that_was_shown_is_not_taken_back_while_ffmpeg_knows_no_position() -> None:
+    said = Progress(
+        frame=300, fps=30.0, out_time_seconds=None, speed=1.0, total_bytes=9, is_end=False
+    )
+
+    assert encoding_progress(said, 10.0, least=0.9).fraction == 0.9
