@@ -216,7 +216,7 @@ def _seconds(ticks: int | None, time_base: Fraction | None) -> float | None:
 
 
 def _may_jump(media: av.container.InputContainer) -> bool:
-    return bool(media.format.flags & cast(int, Flags.ts_discont.value))
+    return bool(media.format.flags & cast("int", Flags.ts_discont.value))
 
 
 def _rotation(media: av.container.InputContainer, index: int) -> int:
