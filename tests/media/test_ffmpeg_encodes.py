@@ -91,6 +91,19 @@ def test_every_preset_encodes_in_every_codec(tmp_path: Path, codec: str, preset:
     assert encode(tmp_path, width=64, height=64, **asked) == []
 
 
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
+def test_best_quality_takes_more_bits_than_the_usual_one(
+    tmp_path: Path, codec: str, live: bool
+) -> None:
+    sizes = []
+    for crf in (0, 35):
+        assert encode(tmp_path, codec=codec, crf=crf, live=live, audio="none") == []
+        sizes.append((tmp_path / "out.mp4").stat().st_size)
+
+    assert sizes[0] > sizes[1]
+
+
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
 @pytest.mark.parametrize("fps", ["5", None])
 def test_live_output_has_a_key_frame_every_two_seconds(

@@ -171,9 +171,15 @@ def _x265(spec: JobSpec, threads: int | None) -> tuple[str, ...]:
 
 
 def _svt_av1(spec: JobSpec) -> tuple[str, ...]:
-    preset = ("-preset", str(_SVT_PRESETS[spec.preset]))
     # pred-struct=1 is SVT-AV1's low delay; constant bit rate works only with it
-    return (*preset, "-svtav1-params", "pred-struct=1:scd=0") if spec.live else preset
+    low_delay = ["pred-struct=1", "scd=0"] if spec.live else []
+    # ffmpeg takes its own -crf 0 for one that was not given
+    best = ["crf=0"] if spec.crf == 0 else []
+    parameters = ":".join(low_delay + best)
+    return (
+        *("-preset", str(_SVT_PRESETS[spec.preset])),
+        *(("-svtav1-params", parameters) if parameters else ()),
+    )
 
 
 def _vp9(spec: JobSpec) -> tuple[str, ...]:
