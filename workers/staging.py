@@ -13,6 +13,8 @@ from workers.errors import AttemptFailed
 from workers.files import sha256_of
 
 PART_SUFFIX = ".part"
+MAX_NAME_BYTES = 255
+MAX_ATTEMPT_DIGITS = 10
 URL_START = re.compile(r"https?://", re.IGNORECASE)
 REFUSALS = {
     errno.ENOSPC: FailureClass.NO_SPACE,
@@ -64,12 +66,19 @@ def stage(claim: ClaimAnswer, places: Places) -> Staged:
 
 def part_path(destination: Path, job_id: str, attempt: int) -> Path:
     """The attempt's own name beside its destination, so that publishing is one rename."""
-    return destination.with_name(f".{destination.name}.{job_id}.{attempt}{PART_SUFFIX}")
+    return destination.with_name(f"{_part_start(destination, job_id)}{attempt}{PART_SUFFIX}")
+
+
+def _part_start(destination: Path, job_id: str) -> str:
+    """A name as long as a file system takes leaves no room for more: then only its beginning."""
+    room = MAX_NAME_BYTES - len(f"..{job_id}.{PART_SUFFIX}") - MAX_ATTEMPT_DIGITS
+    beginning = os.fsencode(destination.name)[:room].decode("utf-8", "ignore")
+    return f".{beginning}.{job_id}."
 
 
 def remove_older_parts(destination: Path, job_id: str, attempt: int) -> int:
     """Delete what earlier attempts of the same job left beside the destination."""
-    mine = re.compile(re.escape(f".{destination.name}.{job_id}.") + r"(\d+)\.part")
+    mine = re.compile(re.escape(_part_start(destination, job_id)) + r"(\d+)\.part")
     removed = 0
     for path in destination.parent.iterdir():
         match = mine.fullmatch(path.name)

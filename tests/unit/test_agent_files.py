@@ -176,6 +176,16 @@ def test_only_older_parts_of_the_same_job_are_removed(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == sorted(keep)
 
 
+@pytest.mark.parametrize("name", ["a" * 251 + ".mp4", "動画" * 41 + ".mp4"])
+def test_part_of_the_longest_name_is_a_name_and_still_this_jobs(tmp_path: Path, name: str) -> None:
+    destination = tmp_path / name
+    destination.touch()
+    part_path(destination, JOB, 1).touch()
+    part_path(destination, JOB, (1 << 31) - 1).touch()
+
+    assert remove_older_parts(destination, JOB, 2) == 1
+
+
 class Published:
     """A finished file, about to get its name."""
 
