@@ -55,6 +55,15 @@ def test_silent_death_by_a_signal_names_the_signal(
     assert words in found.message
 
 
+def test_signal_that_ffmpeg_caught_is_the_signal_and_not_its_exit_code() -> None:
+    stderr = "[a @ 0x1] [warning] odd\n[info] Exiting normally, received signal 15.\n"
+
+    found = classify(exit_code=255, signal=None, stderr=stderr)
+    assert found == Failure(
+        failure_class=FailureClass.KILLED, message="ffmpeg was ended by SIGTERM"
+    )
+
+
 def test_full_disk_before_a_kill_is_the_reason() -> None:
     stderr = "[out#0/mp4 @ 0x1] [error] Error closing file: No space left on device\n"
 

@@ -13,6 +13,8 @@ from typing import Final
 from ffrtmp.domain.retry import FailureClass
 
 MAX_MESSAGE_LENGTH: Final = 500
+CAUGHT_SIGNAL: Final = 255
+"""ffmpeg's exit code after a signal that it caught to finish its file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,8 @@ def classify(*, exit_code: int | None, signal: int | None, stderr: str) -> Failu
                 return Failure(failure_class=failure_class, message=_quoted(line))
     if exit_code == 0:
         return Failure(failure_class=FailureClass.OUTPUT_WRONG, message="ffmpeg saw no error")
+    if exit_code == CAUGHT_SIGNAL and (caught := _CAUGHT.search(stderr)):
+        signal = int(caught[1])
     if signal is not None:
         return _ended_by(signal)
     how = f"ffmpeg ended with exit code {exit_code}"
@@ -55,6 +59,7 @@ def _ended_by(signal: int) -> Failure:
 
 _LEVEL = re.compile(r"\[(info|verbose|debug|warning|error|fatal|panic)\] ")
 _MARKS = re.compile(r"^(\[[^\]\n]* @ 0x[0-9a-f]+\] |\[(?:warning|error|fatal|panic)\] )+")
+_CAUGHT = re.compile(r"^(?:\[info\] )?Exiting normally, received signal (\d{1,2})\.$", re.MULTILINE)
 _ECHO = re.compile(
     r"^(Error (opening|while opening) (input|output) files? (file:|https?:)|Input #|Output #)"
 )
