@@ -95,10 +95,10 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def console_on(stream: TextIO) -> Console:
+def console_on(stream: TextIO, *, width: int | None = None) -> Console:
     """Rich on a stream: as wide as it must be where nobody looks, plain where no terminal is."""
     if is_terminal(stream):
-        return Console(file=stream, highlight=False, markup=False, emoji=False)
+        return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
     return Console(
         file=stream,
         width=UNBOUNDED_WIDTH,
@@ -157,8 +157,9 @@ def say(message: str) -> None:
 def _print_table(table: Table, *, least_width: int = 0) -> None:
     console = console_on(sys.stdout)
     if is_terminal(sys.stdout):
-        wraps = least_width > console.width
-        console.print(table, width=UNBOUNDED_WIDTH if wraps else None, soft_wrap=wraps)
+        # What is cut off is lost: rather let the terminal wrap whole lines.
+        wide = console_on(sys.stdout, width=UNBOUNDED_WIDTH)
+        (wide if least_width > console.width else console).print(table)
         return
     with console.capture() as captured:
         console.print(table)

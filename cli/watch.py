@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from cli.exits import JobNotCompleted
 from cli.render import clean, clean_log, console_on, is_terminal, percent, say, write
@@ -21,6 +22,8 @@ from ffrtmp.schemas import JobAnswer
 POLL_SECONDS = 0.4
 PATIENCE_SECONDS = 60.0
 LOG_TAIL_SECONDS = 10.0
+BAR_WIDTH = 16
+MOST_NAME_WIDTH = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +139,14 @@ class ProgressBars(ProgressView):
     def __init__(self) -> None:
         self._bars: dict[str, TaskID] = {}
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            TextColumn("{task.description}", markup=False, table_column=_cut(MOST_NAME_WIDTH)),
+            BarColumn(BAR_WIDTH),
             TextColumn("{task.percentage:>3.0f}%"),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[said]}", markup=False),
+            TextColumn("{task.fields[said]}", markup=False, table_column=_cut()),
             console=console_on(sys.stderr),
             transient=False,
+            expand=True,
         )
         self._progress.start()
 
@@ -163,6 +167,12 @@ class ProgressBars(ProgressView):
     def close(self) -> None:
         """Draw the last state and stop."""
         self._progress.stop()
+
+
+def _cut(most_width: int | None = None) -> Column:
+    """A column whose text is cut where it does not fit; without a width it takes what is left."""
+    ratio = 1 if most_width is None else None
+    return Column(no_wrap=True, overflow="ellipsis", max_width=most_width, ratio=ratio)
 
 
 def progress_line(job: JobAnswer) -> str:

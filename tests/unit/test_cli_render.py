@@ -1,10 +1,15 @@
 """Values as text."""
 
+import sys
 from datetime import datetime, timedelta, timezone
+from io import StringIO
 
 import pytest
 
-from cli.render import cell, clean, clean_log, size_text
+from cli.render import cell, clean, clean_log, show_table, size_text
+from cli.watch import ProgressBars
+from ffrtmp.schemas import JobAnswer
+from tests.unit.test_cli_jobs import JOB
 
 
 @pytest.mark.parametrize(
@@ -53,3 +58,63 @@ def test_a_cell_is_one_line(value: object, shown: str) -> None:
 )
 def test_sizes_have_the_unit_that_reads_best(size: float | None, shown: str) -> None:
     assert size_text(size) == shown
+
+
+class Terminal(StringIO):
+    """A stream somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Eighty columns in place of pytest's capture, which it sets anew for the test itself."""
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stdout", shown)
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    return shown
+
+
+def test_a_terminal_too_narrow_for_a_table_loses_nothing_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = on_terminal(monkeypatch)
+    row = [f"{letter * 19}{number}" for number, letter in enumerate("abcdef")]
+    show_table(["one", "two", "three", "four", "five", "six"], [row])
+
+    assert clean(terminal.getvalue(), kept="\n").split() == [
+        *("ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX"),
+        *row,
+    ]
+
+
+def test_a_terminal_wide_enough_gets_one_line_per_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = on_terminal(monkeypatch)
+    show_table(["one", "two"], [["a", "completed"], ["b", "x" * 200]])
+
+    lines = clean(terminal.getvalue(), kept="\n").splitlines()
+    assert lines[0].split() == ["ONE", "TWO"]
+    assert max(map(len, lines)) <= 80
+    assert "\x1b[32mcompleted" in terminal.getvalue()
+
+
+def test_a_long_reason_to_wait_leaves_the_bar_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = on_terminal(monkeypatch)
+    job = JobAnswer.model_validate(
+        JOB | {"status": "pending", "progress": 0.0, "waiting_reason": "no node " * 30}
+    )
+    with ProgressBars() as bars:
+        bars.update(job)
+
+    last = clean_log(terminal.getvalue()).rstrip("\n").splitlines()[-1]
+    assert len(last) <= 80
+    assert "job 7 720p30-h264" in last
+    assert "━" * 16 in last
+    assert "0%" in last
+    assert "pending (no" in last
