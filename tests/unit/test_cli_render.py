@@ -117,4 +117,4 @@ def test_a_long_reason_to_wait_leaves_the_bar_its_place(
     assert "job 7 720p30-h264" in last
     assert "━" * 16 in last
     assert "0%" in last
-    assert "pending (no" in last
+    assert "pending attempt 2 (no" in last
