@@ -1,4 +1,4 @@
-"""Every Celery setting of the farm, in one place. design.md §10 has the measurements behind them.
+"""Every Celery setting of the farm, in one place.
 
 Nine priority steps, of which each queue uses only its own three, and ``priority`` as the queue
 order make kombu pop in rank order; whoever counts queues (Flower) must have the same steps.
@@ -12,7 +12,7 @@ from celery.worker.control import Panel
 from kombu.entity import Queue
 
 from ffrtmp.broker.messages import COUNTS_TASK, RECONCILE_TASK, RETENTION_TASK
-from ffrtmp.domain.hint import CONTROL_QUEUE
+from ffrtmp.domain.hint import CONTROL_QUEUE, queue_names
 from ffrtmp.domain.ranking import RANKS
 
 VISIBILITY_TIMEOUT_SECONDS = 24 * 3600
@@ -95,8 +95,16 @@ def publisher_app(broker_url: str, *, timeout_seconds: float = 1.0) -> Celery:
 
 
 def flower_app(broker_url: str) -> Celery:
-    """The app Flower looks through: the farm's priority steps, and no task of its own."""
-    return _app("ffrtmp.flower", broker_url)
+    """The app Flower looks through: the farm's queues and priority steps, no task of its own.
+
+    Flower shows the queues of this app until it has inspected a worker.
+    """
+    app = _app("ffrtmp.flower", broker_url)
+    app.conf.update(
+        task_queues=[celery_queue(name) for name in (*queue_names(with_gpu=True), CONTROL_QUEUE)],
+        task_default_queue=CONTROL_QUEUE,
+    )
+    return app
 
 
 def celery_queue(name: str) -> Queue:

@@ -1,13 +1,15 @@
 """``ffrtmp up`` as a user meets it."""
 
 import json
+import re
 import signal
 import socket
 import stat
 import urllib.error
 import urllib.request
-from base64 import b64encode
 from collections.abc import Callable
+
+import httpx
 
 from tests.acceptance.farm import RunningFarm, wait_until
 
@@ -46,8 +48,27 @@ def test_flower_asks_for_the_password_that_farm_json_has(farm: RunningFarm) -> N
     url = farm.facts["flower_url"]
     assert wait_until(lambda: _status(url), what="flower") == 401
 
-    login = f"{farm.facts['flower_user']}:{farm.facts['flower_password']}"
-    assert _status(url, authorization=f"Basic {b64encode(login.encode()).decode()}") == 200
+    assert "Flower" in _flower(farm, "/")
+
+
+def test_flower_shows_the_farms_queues_and_what_waits_in_them(farm: RunningFarm) -> None:
+    (node,) = farm.client.nodes().nodes
+    farm.cli("nodes", "drain", node.id, "--wait")
+    jobs = [
+        farm.submit(scenario="test-360p", duration="0.1s", queue="batch", priority="low")
+        for _ in range(3)
+    ]
+    page = re.sub(r"<[^>]*>|\s", " ", _flower(farm, "/broker"))
+    farm.cli("nodes", "undrain", node.id)
+    for job in jobs:
+        farm.wait_for(job["id"], "completed")
+
+    assert dict(re.findall(r"\b(live|default|batch|control) +(\d+)", page)) == {
+        "live": "0",
+        "default": "0",
+        "batch": "3",
+        "control": "0",
+    }
 
 
 def test_metrics_are_where_farm_json_says(farm: RunningFarm) -> None:
@@ -116,11 +137,16 @@ def test_a_second_ctrl_c_stops_at_once_in_the_middle_of_an_encode(start_farm: St
     farm.family.assert_gone()
 
 
-def _status(url: str, *, authorization: str | None = None) -> int | None:
-    headers = {"Authorization": authorization} if authorization else {}
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310
+def _flower(farm: RunningFarm, path: str) -> str:
+    """A page of Flower, with the login of farm.json."""
+    login = (farm.facts["flower_user"], farm.facts["flower_password"])
+    answer = httpx.get(farm.facts["flower_url"] + path, auth=login)
+    return answer.raise_for_status().text
+
+
+def _status(url: str) -> int | None:
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
