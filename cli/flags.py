@@ -16,8 +16,6 @@ from ffrtmp.config import (
     load,
 )
 
-DURATION = "a duration such as 5s, 2m or 1h"
-
 
 def _tuning(*names: str, say: str) -> Any:
     return typer.Option(*names, help=say, show_default=False, rich_help_panel="Tuning")
@@ -120,7 +118,9 @@ class AgentFlags:
         list[Path] | None,
         typer.Option("--media-root", help="inputs lie under here; may be given again"),
     ] = None
-    heartbeat_interval: Annotated[str | None, typer.Option(help=f"{DURATION} [30s]")] = None
+    heartbeat_interval: Annotated[
+        str | None, typer.Option(help="wait between heartbeats while idle [30s]")
+    ] = None
     busy_heartbeat_interval: Annotated[
         str | None, typer.Option(help="the same while attempts run [5s]")
     ] = None

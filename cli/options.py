@@ -39,7 +39,10 @@ class GlobalOptions:
     ] = None
     api_key: Annotated[
         str | None,
-        _option("--api-key", say="key of the API [env: FFMPEG_RTMP_API_KEY, safer than a flag]"),
+        _option(
+            "--api-key",
+            say="key of the API [env: FFMPEG_RTMP_API_KEY; of master and up: MASTER_API_KEY]",
+        ),
     ] = None
     ca: Annotated[Path | None, _option("--ca", say="CA certificates to trust, a PEM file")] = None
     cert: Annotated[Path | None, _option("--cert", say="TLS certificate, a PEM file")] = None

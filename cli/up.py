@@ -27,8 +27,10 @@ def up(
     data_dir: Annotated[
         Path, typer.Option(help="folder of everything the farm keeps")
     ] = DEFAULT_FOLDER,
-    host: Annotated[str | None, typer.Option(help="address the API listens on")] = None,
-    port: Annotated[int | None, typer.Option(help="port of the API; 0 takes a free one")] = None,
+    host: Annotated[str | None, typer.Option(help="address the API listens on [127.0.0.1]")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="port of the API; 0 takes a free one [8080]")
+    ] = None,
     slots: Annotated[int | None, typer.Option(min=1, help="attempts at once on each node")] = None,
     workers: Annotated[int, typer.Option(min=1, max=MAX_WORKERS, help="nodes")] = 1,
     tuning: MasterTuning,
