@@ -95,7 +95,9 @@ class Agent:
         self._intake = self._build_intake(ffmpeg)
         self._socket = SocketServer(
             socket_path(self._state),
-            lambda line, is_wanted: self._intake.take_hint(line.job_id, is_wanted=is_wanted),
+            lambda line, is_wanted: self._intake.take_hint(
+                line.job_id, trace_parent=line.trace_parent, is_wanted=is_wanted
+            ),
         )
         self._child = Child(self._child_settings, on_restart=self._metrics.child_restarts.inc)
         self._nudges: NudgeListener | None = None

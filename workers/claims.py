@@ -43,14 +43,17 @@ class Claims:
         self._stop = stop
         self._on_refused = on_refused
 
-    def take(self, hinted_job_id: str | None) -> tuple[ClaimAnswer, Held] | None:
+    def take(
+        self, hinted_job_id: str | None, *, trace_parent: str | None = None
+    ) -> tuple[ClaimAnswer, Held] | None:
         """The best job this node may run now, already in the ledger; None where there is none.
 
         Waits for as long as the master cannot be reached, so a hint is not spent on an outage.
+        ``trace_parent`` is the hint's: the claim is a step of the trace that rang it.
         """
         claim = self._ledger.begin_claim()
         try:
-            with span("Get Next Job"):
+            with span("Get Next Job", parent=trace_parent):
                 answer = self._ask(claim, hinted_job_id)
             if answer is None:
                 return None

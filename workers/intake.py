@@ -52,12 +52,14 @@ class Intake:
         """What the master ordered."""
         self._draining = is_draining
 
-    def take_hint(self, job_id: str, *, is_wanted: Callable[[], bool]) -> None:
+    def take_hint(
+        self, job_id: str, *, is_wanted: Callable[[], bool], trace_parent: str | None = None
+    ) -> None:
         """Serve one hint to the end of its attempt; ``is_wanted`` turns false when its sender
         is gone, and then nothing is claimed for it."""
         while self.accepts and is_wanted():
             if self._has_room() and self._slots.try_take():
-                self._fill_slot(job_id, is_wanted)
+                self._fill_slot(job_id, trace_parent, is_wanted)
                 return
             self._slots.wait_for_change()
 
@@ -76,9 +78,11 @@ class Intake:
         start_thread(f"attempt {taken[1]}", lambda: self._run_in_slot(*taken))
         return True
 
-    def _fill_slot(self, job_id: str, is_wanted: Callable[[], bool]) -> None:
+    def _fill_slot(
+        self, job_id: str, trace_parent: str | None, is_wanted: Callable[[], bool]
+    ) -> None:
         try:
-            taken = self._claims.take(job_id) if is_wanted() else None
+            taken = self._claims.take(job_id, trace_parent=trace_parent) if is_wanted() else None
         except BaseException:
             self._slots.give_back()
             raise

@@ -24,10 +24,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HintLine:
-    """What the child says of one message."""
+    """What the child says of one message; ``trace_parent`` is the message's, a W3C traceparent."""
 
     job_id: str
     rank: int
+    trace_parent: str | None = None
 
 
 def socket_path(state_folder: Path) -> Path:
@@ -91,8 +92,13 @@ def _read_line(connection: socket.socket) -> HintLine | None:
     try:
         with connection.makefile("rb") as file:
             said = json.loads(file.readline(MAX_LINE_BYTES))
-        return HintLine(job_id=str(said["job_id"])[:255], rank=int(said["rank"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        trace_parent = said.get("trace_parent")
+        return HintLine(
+            job_id=str(said["job_id"])[:255],
+            rank=int(said["rank"]),
+            trace_parent=None if trace_parent is None else str(trace_parent),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         log.warning("a hint that cannot be read: %s", error)
         return None
 

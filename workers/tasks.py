@@ -7,6 +7,7 @@ from typing import Any
 
 from celery import Celery
 
+from ffrtmp import telemetry
 from ffrtmp.broker.messages import HINT_TASK, hint_from_kwargs
 from ffrtmp.domain.hint import Hint
 
@@ -31,8 +32,9 @@ def hand_to_agent(hint: Hint, socket_path: str) -> None:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.connect(socket_path)
-            line = json.dumps({"job_id": hint.job_id, "rank": hint.rank}) + "\n"
-            connection.sendall(line.encode())
+            said = {"job_id": hint.job_id, "rank": hint.rank}
+            said |= {"trace_parent": telemetry.current_traceparent()}
+            connection.sendall(f"{json.dumps(said)}\n".encode())
             while connection.recv(64):
                 pass
     except OSError as error:
