@@ -8,10 +8,12 @@ import logging
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
 from celery import Celery
+from celery.platforms import SecurityWarning
 
 from ffrtmp import bootstrap
 from ffrtmp.broker.app import control_app
@@ -84,6 +86,8 @@ def serve(settings: MasterSettings) -> None:
         daemon=True,
     )
     watch.start()
+    # It warns of pickle run by root; this worker reads nothing but JSON.
+    warnings.simplefilter("ignore", SecurityWarning)
     app = control_app(settings.broker, scheduler_interval_seconds=settings.scheduler_interval)
     add_tasks(app, control)
     try:

@@ -156,9 +156,9 @@ def url_of(settings: MasterSettings) -> str:
 
 
 def configure_logging() -> None:
-    """Everything to stderr. Celery's two lines per message would be most of control's log."""
+    """Everything to stderr. Celery's lines per message would be most of control's log."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=LOG_FORMAT)
-    for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat", "httpx", "alembic"):
+    for name in ("celery.worker", "celery.app.trace", "celery.beat", "httpx", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -94,6 +94,7 @@ def _configuration(directory: Path, port: int, password: str) -> dict[str, str]:
         "daemonize": "no",
         "dir": f'"{directory}"',
         "logfile": '""',
+        "loglevel": "warning",
         "save": '""',
         "appendonly": "no",
         # Evicting a queue's list would lose every hint in it; refused writes only cost time.

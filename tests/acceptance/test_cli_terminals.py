@@ -16,6 +16,17 @@ def test_three_terminals_run_the_jobs_of_the_readme(terminals: Terminals) -> Non
     assert "libx264" in terminals.cli("jobs", "logs", "1").stdout
 
 
+def test_a_masters_terminal_is_left_to_what_its_user_needs(terminals: Terminals) -> None:
+    master = terminals.master()
+    terminals.agent("--slots", "1")
+    terminals.submit(scenario="test-360p", duration="0.1s", wait=True)
+    said = master.log.read_text()
+
+    assert f"master ready at {terminals.api_url}" in said
+    assert "SecurityWarning" not in said
+    assert len(said.splitlines()) < 10
+
+
 def test_no_key_stands_in_an_argument_list(terminals: Terminals) -> None:
     terminals.master("--api-key", "a-key-nobody-may-read")
     lines = [" ".join(process.cmdline()) for process in terminals.family.running()]
