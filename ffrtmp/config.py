@@ -29,6 +29,8 @@ SETTINGS_VARIABLE = "FFRTMP_SETTINGS"
 MASTER_ENVIRONMENT = {"api_key": "MASTER_API_KEY", "db": "MASTER_DB", "broker": "MASTER_BROKER"}
 WORKER_ENVIRONMENT = {"api_key": "FFMPEG_RTMP_API_KEY", "master_url": "MASTER_URL"}
 
+DATABASE_URL = r"(sqlite|postgres|postgresql(\+psycopg)?)://"
+
 S = TypeVar("S", bound="Settings")
 
 
@@ -60,6 +62,18 @@ def _url(value: str) -> str:
     return value
 
 
+def _broker(value: str) -> str:
+    if not re.match(r"rediss?://[^/]", value):
+        raise ValueError("is no Redis URL; give one such as redis://:password@host:6379/0")
+    return value
+
+
+def _database(value: str) -> str:
+    if not value or ("://" in value and not re.match(DATABASE_URL, value)):
+        raise ValueError("is neither a file nor a URL such as postgresql://user:password@host/name")
+    return value
+
+
 def parse_duration(value: object) -> object:
     """Seconds from ``5s``, ``2m``, ``1h``, ``500ms`` or a number."""
     if not isinstance(value, str):
@@ -78,6 +92,7 @@ Duration = Annotated[
 Whole = Annotated[int, BeforeValidator(_no_switch)]
 Port = Annotated[Whole, Field(ge=0, le=65535)]
 Key = Annotated[str, AfterValidator(_key)]
+Broker = Annotated[str, AfterValidator(_broker)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
@@ -135,10 +150,10 @@ class MasterSettings(Settings):
 
     host: str = "127.0.0.1"
     port: Port = 8080
-    db: str | None = Field(default=None, alias="db_path")
+    db: Annotated[str, AfterValidator(_database)] | None = Field(default=None, alias="db_path")
     """SQLite file or SQLAlchemy URL; none means ``ffrtmp.db`` in ``data_dir``."""
     data_dir: Path = Path("ffrtmp-data")
-    broker: str | None = None
+    broker: Broker | None = None
     """Redis URL; none starts the embedded broker."""
     broker_port: Port = 0
     api_key: Key | None = None
@@ -185,7 +200,7 @@ class WorkerSettings(Settings):
 
     master_url: Annotated[str, AfterValidator(_url)] = "http://localhost:8080"
     api_key: Key | None = None
-    broker: str | None = None
+    broker: Broker | None = None
     """Redis URL; none takes the one the master names at registration."""
     address: Name | None = None
     """What the node is known by; none is the host name."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
+from ffrtmp.domain.errors import Unavailable
 from ffrtmp.services.farm import Farm
 from ffrtmp.services.jobs import JobLog
 
@@ -42,12 +43,12 @@ async def log_events(
     sent = _Sent()
     quiet_seconds = 0.0
     while True:
-        log = await run_in_threadpool(farm.jobs.log, job_id)
-        new = sent.news(log)
+        log = await run_in_threadpool(_log_of, farm, job_id)
+        new = sent.news(log) if log else ""
         if new:
             yield _event(new)
             quiet_seconds = 0.0
-        if log.job.status.is_terminal:
+        if log and log.job.status.is_terminal:
             yield f"event: end\ndata: {json.dumps({'status': log.job.status})}\n\n"
             return
         if quiet_seconds >= quiet_limit_seconds:
@@ -55,6 +56,14 @@ async def log_events(
             quiet_seconds = 0.0
         await asyncio.sleep(POLL_SECONDS)
         quiet_seconds += POLL_SECONDS
+
+
+def _log_of(farm: Farm, job_id: str) -> JobLog | None:
+    """None while the database does not answer: the next look may find more."""
+    try:
+        return farm.jobs.log(job_id)
+    except Unavailable:
+        return None
 
 
 def _event(text: str) -> str:

@@ -3,7 +3,13 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.ranking import Priority, Queue
@@ -42,3 +48,10 @@ class LogQuery(Wire):
     """The last one by default."""
     follow: bool = False
     """Stream server-sent events until the job ends."""
+
+    @field_validator("follow")
+    @classmethod
+    def _follows_the_last(cls, follow: bool, values: ValidationInfo) -> bool:
+        if follow and values.data.get("attempt") is not None:
+            raise ValueError("follows the attempt that runs; leave out attempt")
+        return follow

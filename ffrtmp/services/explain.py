@@ -55,5 +55,7 @@ def _behind(job: Job, nodes: Sequence[Node], busy: Mapping[str, int], ahead: int
     free = slots - sum(min(node.slots, busy.get(node.id, 0)) for node in able)
     if free > ahead:
         return "about to start: a slot is free"
+    if ahead == 0:
+        return f"next in line; all {slots} slots that could run it are busy"
     jobs = "1 job is" if ahead == 1 else f"{ahead} jobs are"
     return f"{jobs} ahead of it; {slots - free} of {slots} slots that could run it are busy"

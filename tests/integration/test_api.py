@@ -362,6 +362,12 @@ def test_too_large_a_body_is_refused_whether_its_length_is_declared_or_not(api: 
         assert answer.json()["error"]["code"] == "too_large"
 
 
+def test_following_an_earlier_attempt_is_refused(api: Api) -> None:
+    api.post("/jobs", {"scenario": "720p"})
+
+    assert refusal(api.http.get("/jobs/1/logs?follow=1&attempt=1")) == (422, "follow")
+
+
 def test_followed_log_ends_with_the_job(api: Api) -> None:
     api.post("/jobs", {"scenario": "720p"})
     node = api.node()

@@ -66,3 +66,21 @@ def test_a_log_without_news_still_says_that_its_stream_lives(tmp_path: Path) -> 
     world.farm.close()
 
     assert said == ": nothing new\n\n"
+
+
+def test_a_database_that_is_away_for_a_moment_does_not_cut_the_stream(tmp_path: Path) -> None:
+    world = FakeWorld.over(Store(f"sqlite:///{tmp_path}/farm.db"), FarmPolicy())
+    first_id = "00000000-0000-7000-8000-000000000001"
+
+    async def followed() -> list[str]:
+        events = log_events(world.farm, first_id, quiet_limit_seconds=0)
+        said = [await anext(events)]  # there is no table yet
+        world.farm.migrate()
+        (job,) = world.farm.jobs.submit([request()])
+        world.farm.jobs.cancel(job.id)
+        return said + [event async for event in events]
+
+    said = anyio.run(followed)
+    world.farm.close()
+
+    assert said == [": nothing new\n\n", 'event: end\ndata: {"status": "canceled"}\n\n']

@@ -182,3 +182,18 @@ def test_slots_follow_cores_and_memory(cores: int, memory_bytes: int, slots: int
     found: dict[str, Any] = recommended(cores, memory_bytes)
 
     assert found["worker"]["slots"] == slots
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["master", "--broker", "nonsense"], "master.broker: is no Redis URL"),
+        (["agent", "--broker", "amqp://host"], "worker.broker: is no Redis URL"),
+        (["master", "--db", "mysql://host/farm"], "master.db: is neither a file nor a URL"),
+    ],
+)
+def test_an_address_of_another_kind_is_refused_by_its_setting(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    assert said in capsys.readouterr().err
