@@ -10,15 +10,18 @@ from tests.acceptance.farm import wait_until
 from tests.acceptance.terminals import Terminals
 
 LONG = "1h"
+TWENTY_SECONDS = {"scenario": "test-720p", "parameters": {"duration": "20s"}}
+GRACEFUL = pytest.param(signal.SIGINT, marks=pytest.mark.slow)
+"""The gentler case of what ``kill -9`` shows as well."""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [GRACEFUL, signal.SIGKILL])
 def test_a_master_restarted_mid_encode_gets_the_result_of_that_encode(
     terminals: Terminals, number: signal.Signals
 ) -> None:
     master = terminals.master()
     terminals.agent("--slots", "1")
-    job = terminals.submit(scenario="test-720p", duration="5s")
+    job = terminals.client.submit(TWENTY_SECONDS)
     (encode,) = wait_until(terminals.ffmpegs, what="an ffmpeg")
     encode.suspend()  # so that it is mid-encode for as long as the master is away
     if number is signal.SIGKILL:
@@ -28,20 +31,20 @@ def test_a_master_restarted_mid_encode_gets_the_result_of_that_encode(
     master.start()
     terminals.wait_for_api(master)
     encode.resume()
-    ended = terminals.wait_for(job["id"], seconds=120)
+    ended = terminals.wait_for(job.id, seconds=120)
 
     assert ended.status == "completed"
-    assert [a.outcome for a in terminals.client.attempts(job["id"]).attempts] == ["completed"]
+    assert [a.outcome for a in terminals.client.attempts(job.id).attempts] == ["completed"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [GRACEFUL, signal.SIGKILL])
 def test_a_restarted_agent_is_the_same_node_and_goes_on(
     terminals: Terminals, number: signal.Signals
 ) -> None:
     terminals.master("--node-timeout", "5s", "--retry-base", "100ms")
     agent = terminals.agent("--slots", "1", "--drain-timeout", "100ms")
     (before,) = terminals.client.nodes().nodes
-    job = terminals.submit(scenario="test-720p", duration="6s")
+    job = terminals.client.submit(TWENTY_SECONDS)
     wait_until(terminals.ffmpegs, what="an ffmpeg")
     if number is signal.SIGKILL:
         agent.kill()
@@ -49,7 +52,7 @@ def test_a_restarted_agent_is_the_same_node_and_goes_on(
         agent.stop(number)
     agent.start()
     terminals.wait_for_node("node-1", agent)
-    ended = terminals.wait_for(job["id"], seconds=120)
+    ended = terminals.wait_for(job.id, seconds=120)
     (after,) = terminals.client.nodes().nodes
 
     assert after.id == before.id
@@ -75,6 +78,7 @@ def test_a_lost_nodes_job_runs_elsewhere_after_the_node_timeout(terminals: Termi
     assert moved.retry_count == 1
 
 
+@pytest.mark.slow
 def test_a_job_whose_nodes_are_all_lost_ends_after_the_allowed_retries(
     terminals: Terminals,
 ) -> None:
@@ -88,19 +92,6 @@ def test_a_job_whose_nodes_are_all_lost_ends_after_the_allowed_retries(
 
     assert (ended.status, ended.failure_reason) == ("failed", "node_lost")
     assert [a.outcome for a in terminals.client.attempts(job["id"]).attempts] == ["node_lost"] * 2
-
-
-def test_a_second_identity_at_an_address_is_told_so_and_ends(terminals: Terminals) -> None:
-    terminals.master()
-    terminals.agent(address="east")
-    second = terminals.agent(
-        "--state-dir", str(terminals.folder / "other"), address="east", wait=False
-    )
-    status = second.process.wait(60)
-
-    assert status != 0
-    assert "Node with address east is already registered" in second.log.read_text()
-    assert len(terminals.client.nodes().nodes) == 1
 
 
 def _runs_on(terminals: Terminals, job_id: str, node: str) -> JobAnswer | None:

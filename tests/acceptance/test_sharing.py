@@ -19,8 +19,8 @@ def test_two_agents_share_the_work(terminals: Terminals) -> None:
     terminals.master()
     terminals.agent("--slots", "1", address="east")
     terminals.agent("--slots", "1", address="west")
-    jobs = [terminals.submit(scenario="test-720p", duration="2s") for _ in range(6)]
-    ended = [terminals.wait_for(job["id"], seconds=120) for job in jobs]
+    jobs = [terminals.client.submit(SHORT) for _ in range(12)]
+    ended = [terminals.wait_for(job.id) for job in jobs]
 
     assert {job.status for job in ended} == {"completed"}
     assert {job.node_name for job in ended} == {"east", "west"}
