@@ -14,6 +14,7 @@ from typing import TextIO
 
 from ffrtmp import telemetry
 from ffrtmp.config import MasterSettings
+from ffrtmp.domain.errors import Unavailable
 from ffrtmp.metrics import PortInUse
 from ffrtmp.parts import LOOPBACK, local_host, master_parts
 from ffrtmp.supervisor import REFUSED, StartFailed, Supervisor, stop_on_signals
@@ -48,6 +49,10 @@ def main() -> None:
     except CannotServe as error:
         sys.stderr.write(f"ffrtmp master: {error}\n")
         sys.exit(error.status)
+    except Unavailable as error:
+        why = " ".join(error.message.split())
+        sys.stderr.write(f"ffrtmp master: {why}; check --db and --broker\n")
+        sys.exit(FAILED)
     except (StartFailed, PortInUse) as error:
         sys.stderr.write(f"ffrtmp master: {error}\n")
         sys.exit(FAILED)

@@ -129,6 +129,16 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
     )
 
 
+def test_a_database_that_is_away_is_said_without_a_traceback(tmp_path: Path) -> None:
+    refused = refusal(settings(tmp_path, db="postgresql://nobody:secret@127.0.0.1:9/farm"))
+
+    assert refused.returncode == 1
+    assert "the database does not answer" in refused.stderr
+    assert "check --db" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "secret" not in refused.stderr
+
+
 def test_a_part_on_its_own_needs_a_broker(tmp_path: Path) -> None:
     refused = refusal(settings(tmp_path, only="control"))
 
