@@ -1,6 +1,9 @@
 """One seed: a farm, a workload, faults, then rest, and the invariants."""
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 from ffrtmp.domain.errors import FarmError
 from ffrtmp.domain.ranking import Priority, Queue
@@ -53,6 +56,14 @@ def run_seeds(seeds: Sequence[int]) -> int:
     for seed in seeds:
         run_seed(seed)
     return len(seeds)
+
+
+def run_on_every_core(count: int) -> int:
+    """The first ``count`` seeds, shared among the cores; how many held."""
+    processes = os.cpu_count() or 1
+    shards = [range(first, count, processes) for first in range(processes)]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        return sum(pool.map(run_seeds, shards))
 
 
 class Clients:

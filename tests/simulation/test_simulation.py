@@ -4,14 +4,12 @@
 """
 
 import os
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import pytest
 
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.node import SimNode
-from tests.simulation.run import run_seed, run_seeds
+from tests.simulation.run import run_on_every_core, run_seed
 from tests.simulation.world import Violation, World
 
 SEEDS = int(os.environ.get("FFRTMP_SIMULATION_SEEDS", "500"))
@@ -19,11 +17,7 @@ SEEDS_PER_MUTANT = 120
 
 
 def test_invariants_hold_through_faults_for_every_seed() -> None:
-    processes = os.cpu_count() or 1
-    shards = [range(first, SEEDS, processes) for first in range(processes)]
-
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        assert sum(pool.map(run_seeds, shards)) == SEEDS
+    assert run_on_every_core(SEEDS) == SEEDS
 
 
 @pytest.mark.parametrize("name", MUTANTS)
