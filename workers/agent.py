@@ -1,5 +1,7 @@
 """The agent process: puts the parts together, starts them, and ends them in order."""
 
+import contextlib
+import faulthandler
 import logging
 import os
 import queue
@@ -41,6 +43,10 @@ LONG_OUTAGE_SECONDS = 8.0
 """After a longer one Celery's own backoff may have grown to 30 s; a new child needs about one."""
 STOP_SECONDS = 6.0
 CHILD_STOP_SECONDS = 3.0
+HUNG_SECONDS = 5.0
+"""What a stop may take beyond its parts before the process ends itself, saying where it hangs."""
+SIGNAL_SECONDS = 1.0
+"""A signal that comes just before the main thread starts to wait does not wake it."""
 log = logging.getLogger(__name__)
 
 Order = signal.Signals | AgentError
@@ -120,7 +126,7 @@ class Agent:
                 f"registered {session.name} ({session.node_id}) at {self._settings.master_url}",
                 flush=True,
             )
-            order = self._mailbox.get()
+            order = self._wait_for_order()
             self._drain(order)
             if isinstance(order, AgentError):
                 raise order
@@ -191,11 +197,19 @@ class Agent:
         self._closers.append(close)
         log.info("metrics at http://127.0.0.1:%d/metrics", port)
 
+    def _wait_for_order(self) -> Order:
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self._mailbox.get(timeout=SIGNAL_SECONDS)
+
     def _drain(self, order: Order) -> None:
         """Take nothing new, let attempts finish for a while, then give them back."""
+        limit = 0.0 if isinstance(order, AgentError) else self._settings.drain_timeout
+        faulthandler.dump_traceback_later(
+            limit + STOP_SECONDS + CHILD_STOP_SECONDS + HUNG_SECONDS, exit=True
+        )
         self._closing.set()
         self._child.want(False)
-        limit = 0.0 if isinstance(order, AgentError) else self._settings.drain_timeout
         log.info("stopping: %d attempts have %g s to finish", self._slots.busy, limit)
         until = time.monotonic() + limit
         while time.monotonic() < until and self._mailbox.empty():

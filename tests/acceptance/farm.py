@@ -37,8 +37,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
@@ -48,6 +47,7 @@ import psutil
 from ffrtmp.client import ClientError, Connection, MasterClient
 from ffrtmp.schemas import JobAnswer
 from tests.acceptance.processes import Family
+from tests.waiting import wait_until
 
 T = TypeVar("T")
 
@@ -59,18 +59,6 @@ LOG_TAIL_BYTES = 6000
 SETTINGS_NAMES = ("MASTER_", "FFMPEG_RTMP_", "FFRTMP_")
 
 Finished = subprocess.CompletedProcess[str]
-
-
-def wait_until(fact: Callable[[], T | None], *, seconds: float = 30.0, what: str = "the fact") -> T:
-    """The first true answer; AssertionError with the last one after ``seconds``."""
-    give_up_at = time.monotonic() + seconds
-    while True:
-        answer = fact()
-        if answer:
-            return answer
-        if time.monotonic() > give_up_at:
-            raise AssertionError(f"waited {seconds:.0f} s for {what}; last seen: {answer!r}")
-        time.sleep(POLL_SECONDS)
 
 
 def free_port() -> int:

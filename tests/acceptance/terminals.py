@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ffrtmp.client import ClientError
-from tests.acceptance.farm import FFRTMP, READY_SECONDS, STOP_SECONDS, Farm, free_port, wait_until
+from tests.acceptance.farm import FFRTMP, READY_SECONDS, STOP_SECONDS, Farm, free_port
+from tests.waiting import wait_until
 
 
 class Terminal:

@@ -6,8 +6,9 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.acceptance.farm import FFRTMP, wait_until
+from tests.acceptance.farm import FFRTMP
 from tests.acceptance.processes import Family
+from tests.waiting import wait_until
 
 BUNNY = Path(__file__).parents[1] / "media" / "bigbuckbunny.mp4"
 QUEUES = ("live", "default", "batch")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.farm import FFRTMP, RunningFarm, wait_until
+from tests.acceptance.farm import FFRTMP, RunningFarm
+from tests.waiting import wait_until
 
 
 def test_submit_and_wait_shows_the_finished_job_and_exits_0(farm: RunningFarm) -> None:

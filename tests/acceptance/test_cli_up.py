@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import httpx
 
-from tests.acceptance.farm import RunningFarm, wait_until
+from tests.acceptance.farm import RunningFarm
+from tests.waiting import wait_until
 
 StartFarm = Callable[..., RunningFarm]
 

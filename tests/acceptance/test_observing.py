@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from tests.acceptance.farm import RunningFarm, wait_until
+from tests.acceptance.farm import RunningFarm
 from tests.otlp import Receiver, receiving
+from tests.waiting import wait_until
 
 ONE_TRACE = {
     "POST /jobs",

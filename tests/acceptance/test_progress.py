@@ -7,7 +7,8 @@ import statistics
 import subprocess
 import time
 
-from tests.acceptance.farm import FFRTMP, RunningFarm, wait_until
+from tests.acceptance.farm import FFRTMP, RunningFarm
+from tests.waiting import wait_until
 
 TRIES = 3
 

@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 
 from ffrtmp.schemas import JobAnswer
-from tests.acceptance.farm import wait_until
 from tests.acceptance.terminals import Terminals
+from tests.waiting import wait_until
 
 LONG = "1h"
 TWENTY_SECONDS = {"scenario": "test-720p", "parameters": {"duration": "20s"}}

@@ -16,6 +16,7 @@ from ffrtmp.broker import embedded
 from ffrtmp.broker.messages import nudge_channel
 from ffrtmp.broker.publisher import RedisBell
 from ffrtmp.domain.hint import Hint
+from tests.waiting import wait_until
 from workers.child import Child, ChildSettings
 from workers.nudge import NudgeListener
 from workers.socket_server import HintLine, SocketServer, socket_path
@@ -23,15 +24,6 @@ from workers.socket_server import HintLine, SocketServer, socket_path
 T = TypeVar("T")
 NODE = "777a4c21-8691-47bc-bd68-cdfd0f43a4d5"
 JOB = "01a20bea-0350-738b-86d6-ca837b256b05"
-
-
-def wait_until(fact: Callable[[], T | None], *, seconds: float = 20.0) -> T:
-    give_up_at = time.monotonic() + seconds
-    while not (answer := fact()):
-        if time.monotonic() > give_up_at:
-            raise AssertionError(f"not within {seconds:.0f} s; last seen: {answer!r}")
-        time.sleep(0.02)
-    return answer
 
 
 class Broker:

@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +19,7 @@ from ffrtmp.control import Control
 from ffrtmp.domain.errors import Unavailable
 from ffrtmp.services.farm import Farm
 from tests.integration.valkey import running
+from tests.waiting import wait_until
 
 
 class Reconciler:
@@ -94,13 +95,6 @@ def part(only: str, settings: MasterSettings) -> Iterator[None]:
             assert process.wait(timeout=15) == 0
         finally:
             process.kill()
-
-
-def wait_until(fact: Callable[[], bool], *, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.05)
 
 
 def passes_on(farm: Farm) -> None:

@@ -4,10 +4,9 @@ import base64
 import json
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import psutil
 
 from ffrtmp.broker.embedded import kept_url
 from ffrtmp.config import MasterSettings, child_environment, python_module
+from tests.waiting import wait_until
 
 KEY = "a-key"
 
@@ -74,13 +74,6 @@ def status(url: str, *, login: str | None = None) -> int:
             return error.code
     except OSError:
         return 0
-
-
-def wait_until(fact: Callable[[], bool], *, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.1)
 
 
 def test_a_master_serves_restarts_a_killed_part_lets_only_its_user_into_flower_and_stops_whole(

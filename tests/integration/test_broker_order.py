@@ -6,9 +6,8 @@ import random
 import subprocess
 import sys
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from ffrtmp.domain.hint import Hint
 from ffrtmp.domain.ranking import RANKS, Queue
 from ffrtmp.supervisor import Part, Supervisor
 from tests.integration.valkey import client_of, valkey
+from tests.waiting import wait_until
 
 WORKER = """
 import os, pathlib, sys, time
@@ -72,13 +72,6 @@ def taken(folder: Path) -> list[tuple[str, str]]:
     file = folder / "taken"
     lines = file.read_text().splitlines() if file.exists() else []
     return [(rank, job_id) for rank, job_id in (line.split() for line in lines)]
-
-
-def wait_until(fact: Callable[[], bool], *, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
 
 
 def hint(rank: int) -> Hint:

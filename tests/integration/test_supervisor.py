@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import psutil
 import pytest
 
 from ffrtmp.supervisor import Part, StartFailed, Supervisor
+from tests.waiting import wait_until
 
 LOG = logging.getLogger("test")
 
@@ -49,13 +49,6 @@ def is_gone(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-
-
-def wait_until(fact: Callable[[], bool], *, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
 
 
 def run_until(supervisor: Supervisor, fact: Callable[[], bool]) -> None:

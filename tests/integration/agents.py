@@ -1,0 +1,168 @@
+"""A whole master and agents as processes of a test."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ffrtmp.client import ClientError, Connection, MasterClient
+from ffrtmp.config import MasterSettings, WorkerSettings, child_environment
+from ffrtmp.domain.job import JobStatus
+from ffrtmp.master import settle_ports
+from ffrtmp.schemas import JobAnswer
+from tests.waiting import wait_until
+
+KEY = "integration-key"
+SHORT = {"scenario": "360p30-h264", "parameters": {"duration": 1}}
+LONG = {"scenario": "1080p30-h264", "parameters": {"duration": 3600}}
+MIDDLE = {"scenario": "720p30-h264", "parameters": {"duration": 20, "preset": "ultrafast"}}
+
+
+class Process:
+    """A process of this test, its output in a file."""
+
+    def __init__(self, command: Sequence[str], environment: dict[str, str], output: Path) -> None:
+        self.output = output
+        with output.open("ab") as file:
+            self.popen = subprocess.Popen(
+                [sys.executable, *command],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+
+    def says(self, text: str) -> bool:
+        if self.popen.poll() is not None:
+            raise AssertionError(f"it ended with {self.popen.returncode}:\n{self.text()}")
+        return text in self.text()
+
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def descendants(self) -> list[psutil.Process]:
+        return psutil.Process(self.popen.pid).children(recursive=True)
+
+    def end(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = 20.0) -> int:
+        self.popen.send_signal(number)
+        return self.popen.wait(seconds)
+
+
+class Master(Process):
+    """A whole master on a free port that it keeps over a restart."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = settle_ports(
+            MasterSettings(
+                port=0,
+                data_dir=folder / "master",
+                api_key=KEY,
+                node_timeout=10,
+                scheduler_interval=0.5,
+                retry_base=0.1,
+                metrics_port=None,
+            )
+        )
+        self.folder = folder
+        self.url = f"http://127.0.0.1:{self.settings.port}"
+        self.client = MasterClient(Connection(url=self.url, key=KEY))
+        self.start()
+
+    def start(self) -> None:
+        output = self.folder / f"master-{time.monotonic_ns()}.log"
+        super().__init__(["-m", "ffrtmp.master"], child_environment(self.settings), output)
+        wait_until(lambda: self.says("master ready"))
+
+    def close(self) -> None:
+        self.client.close()
+        if self.popen.poll() is None:
+            self.end()
+
+
+class AgentProcess(Process):
+    """An agent with a state folder of its own."""
+
+    def __init__(
+        self,
+        master_url: str,
+        folder: Path,
+        command: Sequence[str] = ("-m", "workers"),
+        **settings: Any,
+    ) -> None:
+        known: dict[str, Any] = {
+            "master_url": master_url,
+            "api_key": KEY,
+            "state_dir": folder,
+            "address": folder.name,
+            "slots": 1,
+            "heartbeat_interval": 1,
+            "busy_heartbeat_interval": 0.5,
+            "poll_interval": 0.5,
+            "drain_timeout": 0.2,
+            "metrics_port": None,
+        }
+        self.state = folder
+        self.settings = WorkerSettings.model_validate(known | settings)
+        output = folder.with_suffix(f".{time.monotonic_ns()}.log")
+        super().__init__(command, child_environment(self.settings), output)
+
+    def ready(self) -> "AgentProcess":
+        wait_until(lambda: self.says("registered "))
+        return self
+
+    def ffmpegs(self) -> list[psutil.Process]:
+        return [child for child in self.descendants() if "ffmpeg" in child.name()]
+
+    def celery_child(self) -> psutil.Process | None:
+        for child in self.descendants():
+            with contextlib.suppress(psutil.Error):
+                if "workers.celery_child" in child.cmdline():
+                    return child
+        return None
+
+    def parts(self) -> list[Path]:
+        return list((self.state / "output").glob(".*.part"))
+
+    def journals(self) -> list[Path]:
+        return list((self.state / "attempts").glob("*/journal.json"))
+
+
+StartAgent = Callable[..., AgentProcess]
+
+
+def kill_tree(process: Process) -> None:
+    if process.popen.poll() is None:
+        for child in process.descendants():
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+        process.popen.kill()
+        process.popen.wait()
+
+
+def job_with(
+    master: Master, job: JobAnswer, *statuses: JobStatus, seconds: float = 40.0
+) -> JobAnswer:
+    def reached() -> JobAnswer | None:
+        with contextlib.suppress(ClientError):
+            found = master.client.job(job.id)
+            return found if found.status in statuses else None
+        return None
+
+    return wait_until(reached, seconds=seconds)
+
+
+def cancel_all(master: Master) -> None:
+    """What a test leaves would keep the next test's agent busy."""
+    if master.popen.poll() is not None:
+        return
+    for status in (JobStatus.PENDING, JobStatus.RUNNING):
+        for job in master.client.jobs(status=status).jobs:
+            with contextlib.suppress(ClientError):
+                master.client.cancel(job.id)
