@@ -1,5 +1,6 @@
-"""Waiting for what other processes do."""
+"""Waiting for what other processes do, and ports for them."""
 
+import socket
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -18,3 +19,10 @@ def wait_until(fact: Callable[[], T | None], *, seconds: float = 30.0, what: str
         if time.monotonic() > give_up_at:
             raise AssertionError(f"waited {seconds:.0f} s for {what}; last seen: {answer!r}")
         time.sleep(POLL_SECONDS)
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -34,7 +34,6 @@ import contextlib
 import json as json_module
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,13 +58,6 @@ LOG_TAIL_BYTES = 6000
 SETTINGS_NAMES = ("MASTER_", "FFMPEG_RTMP_", "FFRTMP_")
 
 Finished = subprocess.CompletedProcess[str]
-
-
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class Farm:

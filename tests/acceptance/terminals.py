@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ffrtmp.client import ClientError
-from tests.acceptance.farm import FFRTMP, READY_SECONDS, STOP_SECONDS, Farm, free_port
-from tests.waiting import wait_until
+from tests.acceptance.farm import FFRTMP, READY_SECONDS, STOP_SECONDS, Farm
+from tests.waiting import free_port, wait_until
 
 
 class Terminal:

@@ -27,11 +27,19 @@ MIDDLE = {"scenario": "720p30-h264", "parameters": {"duration": 20, "preset": "u
 class Process:
     """A process of this test, its output in a file."""
 
-    def __init__(self, command: Sequence[str], environment: dict[str, str], output: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: dict[str, str],
+        output: Path,
+        *,
+        python: bool = True,
+    ) -> None:
+        """``command`` is for the Python of this test, or whole where ``python`` is False."""
         self.output = output
         with output.open("ab") as file:
             self.popen = subprocess.Popen(
-                [sys.executable, *command],
+                [*([sys.executable] if python else []), *command],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -53,6 +61,11 @@ class Process:
     def end(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = 20.0) -> int:
         self.popen.send_signal(number)
         return self.popen.wait(seconds)
+
+    def kill(self) -> None:
+        """At once, and reaped; what it started is not touched."""
+        self.popen.kill()
+        self.popen.wait()
 
 
 class Master(Process):

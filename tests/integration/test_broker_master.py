@@ -15,15 +15,9 @@ import psutil
 
 from ffrtmp.broker.embedded import kept_url
 from ffrtmp.config import MasterSettings, child_environment, python_module
-from tests.waiting import wait_until
+from tests.waiting import free_port, wait_until
 
 KEY = "a-key"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def settings(folder: Path, **options: Any) -> MasterSettings:
