@@ -34,7 +34,7 @@ from workers.poller import Poller
 from workers.registration import Registrar, Session
 from workers.runner import Runner
 from workers.slots import Slots
-from workers.socket_server import SocketServer, socket_path
+from workers.socket_server import SocketServer
 from workers.spool import Spool
 from workers.threads import start_loop
 
@@ -100,7 +100,7 @@ class Agent:
         )
         self._intake = self._build_intake(ffmpeg)
         self._socket = SocketServer(
-            socket_path(self._state),
+            self._state,
             lambda line, is_wanted: self._intake.take_hint(
                 line.job_id, trace_parent=line.trace_parent, is_wanted=is_wanted
             ),
@@ -295,7 +295,7 @@ class Agent:
             queue_names=self._facts.queue_names(session.node_id),
             concurrency=self._slots.count,
             node_name=session.name,
-            socket_path=str(self._socket.path),
+            socket_path=self._socket.path,
             parent_pid=os.getpid(),
             tracing=self._settings.tracing,
         )

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
@@ -31,7 +32,7 @@ class ChildSettings(BaseModel):
     """Best first."""
     concurrency: int
     node_name: str
-    socket_path: str
+    socket_path: Path
     parent_pid: int
     tracing: Tracing = Tracing()
 

@@ -6,7 +6,6 @@ import os
 import select
 import socket
 import struct
-import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from workers.threads import start_thread
+from workers.unix_path import short_path
 
 SOCKET_FILE = "agent.sock"
-MAX_PATH_BYTES = 100
 MAX_LINE_BYTES = 4096
 LINE_SECONDS = 5.0
 log = logging.getLogger(__name__)
@@ -31,29 +30,19 @@ class HintLine:
     trace_parent: str | None = None
 
 
-def socket_path(state_folder: Path) -> Path:
-    """In the state folder, or in a private temporary one where that path is too long.
-
-    sockaddr_un holds 108 bytes.
-    """
-    path = state_folder / SOCKET_FILE
-    if len(os.fsencode(path)) < MAX_PATH_BYTES:
-        return path
-    return Path(tempfile.mkdtemp(prefix="ffrtmp-agent-", dir="/tmp")) / SOCKET_FILE
-
-
 class SocketServer:
     """Serves each connection on a thread; closing the connection tells the child it is over."""
 
     def __init__(
-        self, path: Path, take_hint: Callable[[HintLine, Callable[[], bool]], None]
+        self, state_folder: Path, take_hint: Callable[[HintLine, Callable[[], bool]], None]
     ) -> None:
-        self.path = path
+        self.path = path = state_folder.absolute() / SOCKET_FILE
         self._take_hint = take_hint
         self._is_closed = False
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(str(path))
+        with short_path(path) as name:
+            self._listener.bind(name)
         path.chmod(0o600)
         self._listener.listen(64)
 
@@ -71,12 +60,10 @@ class SocketServer:
                 start_thread("hint", partial(self._serve, connection))
 
     def close(self) -> None:
-        """Stop listening and remove the socket, and the folder made for it."""
+        """Stop listening and remove the socket."""
         self._is_closed = True
         self._listener.close()
         self.path.unlink(missing_ok=True)
-        if self.path.parent.name.startswith("ffrtmp-agent-"):
-            self.path.parent.rmdir()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection:

@@ -3,6 +3,7 @@
 import json
 import logging
 import socket
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -10,11 +11,12 @@ from celery import Celery
 from ffrtmp import telemetry
 from ffrtmp.broker.messages import HINT_TASK, hint_from_kwargs
 from ffrtmp.domain.hint import Hint
+from workers.unix_path import short_path
 
 log = logging.getLogger(__name__)
 
 
-def register_hint_task(app: Celery, socket_path: str) -> None:
+def register_hint_task(app: Celery, socket_path: Path) -> None:
     """Let ``app`` serve hints through the agent's socket."""
 
     def hint(**kwargs: Any) -> None:
@@ -27,11 +29,12 @@ def register_hint_task(app: Celery, socket_path: str) -> None:
     app.task(hint, name=HINT_TASK)
 
 
-def hand_to_agent(hint: Hint, socket_path: str) -> None:
+def hand_to_agent(hint: Hint, socket_path: Path) -> None:
     """Block until the agent hangs up; never raises, since a lost hint costs only time."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.connect(socket_path)
+            with short_path(socket_path) as name:
+                connection.connect(name)
             said = {"job_id": hint.job_id, "rank": hint.rank}
             said |= {"trace_parent": telemetry.current_traceparent()}
             connection.sendall(f"{json.dumps(said)}\n".encode())

@@ -12,10 +12,16 @@ from tests.invariants import file_violations, violations
 MakeFarm = Callable[..., ChaosFarm]
 
 
+def check(farm: ChaosFarm) -> None:
+    """Every invariant, over the database and the files of completed jobs."""
+    with farm.store() as store:
+        assert violations(store, at_rest=False) == []
+        assert file_violations(store) == []
+
+
 @pytest.fixture
 def make_farm(tmp_path: Path) -> Iterator[MakeFarm]:
-    """``make_farm(**master settings)``: a started farm. After the test every invariant is checked
-    over its database and its nodes' files, then all of it is killed."""
+    """``make_farm(**master settings)``: a started farm of the test's own, killed after it."""
     farms: list[ChaosFarm] = []
 
     def make(**settings: Any) -> ChaosFarm:
@@ -24,16 +30,31 @@ def make_farm(tmp_path: Path) -> Iterator[MakeFarm]:
         farms.append(ChaosFarm(folder, **settings))
         return farms[-1].start()
 
-    yield make
+    try:
+        yield make
+    finally:
+        for farm in farms:
+            farm.close()
     for farm in farms:
+        check(farm)
+
+
+@pytest.fixture(scope="module")
+def module_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFarm]:
+    """What ``farm`` hands out."""
+    farm = ChaosFarm(tmp_path_factory.mktemp("farm"))
+    try:
+        yield farm.start()
+    finally:
         farm.close()
-    for farm in farms:
-        with farm.store() as store:
-            assert violations(store, at_rest=False) == []
-            assert file_violations(store) == []
 
 
 @pytest.fixture
-def farm(make_farm: MakeFarm) -> ChaosFarm:
-    """A started farm without agents."""
-    return make_farm()
+def farm(module_farm: ChaosFarm) -> Iterator[ChaosFarm]:
+    """A started farm without agents, shared by a module's tests: each leaves its parts running
+    and its network whole. Agents and jobs of a test end with it."""
+    try:
+        yield module_farm
+    finally:
+        module_farm.clear()
+    check(module_farm)

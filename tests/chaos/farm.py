@@ -14,7 +14,7 @@ from ffrtmp.domain.job import JobStatus
 from ffrtmp.schemas import JobAnswer
 from ffrtmp.store.engine import Store
 from tests.chaos.proxy import Proxy
-from tests.integration.agents import KEY, AgentProcess, Process, kill_tree
+from tests.integration.agents import KEY, AgentProcess, Process, cancel_all, kill_tree
 from tests.waiting import free_port, wait_until
 
 NODE_TIMEOUT = 6.0
@@ -120,6 +120,13 @@ class ChaosFarm:
         agent = AgentProcess(api, self.folder / name, **({"broker": broker} | more))
         self.agents.append(agent)
         return agent
+
+    def clear(self) -> None:
+        """Kill the agents and cancel what is left."""
+        for agent in self.agents:
+            kill_tree(agent)
+        self.agents.clear()
+        cancel_all(self.client)
 
     def close(self) -> None:
         """Kill everything that still runs."""

@@ -32,11 +32,15 @@ def start_agent(tmp_path: Path) -> Iterator[StartAgent]:
         started.append(AgentProcess(master.url, folder, **settings))
         return started[-1]
 
-    yield start
-    for master in masters:
-        cancel_all(master)
-    for agent in started:
-        if agent.popen.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                agent.end()
-        kill_tree(agent)
+    try:
+        yield start
+        for master in masters:
+            if master.popen.poll() is None:
+                cancel_all(master.client)
+        for agent in started:
+            if agent.popen.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    agent.end()
+    finally:
+        for agent in started:
+            kill_tree(agent)

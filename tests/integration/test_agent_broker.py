@@ -19,7 +19,8 @@ from ffrtmp.domain.hint import Hint
 from tests.waiting import wait_until
 from workers.child import Child, ChildSettings
 from workers.nudge import NudgeListener
-from workers.socket_server import HintLine, SocketServer, socket_path
+from workers.socket_server import HintLine, SocketServer
+from workers.tasks import hand_to_agent
 
 T = TypeVar("T")
 NODE = "777a4c21-8691-47bc-bd68-cdfd0f43a4d5"
@@ -106,7 +107,7 @@ class Ear:
         self.hints: list[HintLine] = []
         self.hung_up: list[HintLine] = []
         self.let_go = threading.Event()
-        self.server = SocketServer(socket_path(folder), self._take)
+        self.server = SocketServer(folder, self._take)
 
     def _take(self, line: HintLine, is_wanted: Callable[[], bool]) -> None:
         self.hints.append(line)
@@ -131,7 +132,7 @@ def child_of(broker: Broker, ear: Ear, *, on_restart: Callable[[], None] = lambd
         queue_names=(f"node.{NODE}", "live", "default", "batch"),
         concurrency=2,
         node_name="one",
-        socket_path=str(ear.server.path),
+        socket_path=ear.server.path,
         parent_pid=os.getpid(),
     )
     return Child(lambda: settings, on_restart=on_restart)
@@ -201,12 +202,17 @@ def test_child_that_is_not_wanted_ends_and_comes_back_when_it_is(
     wait_until(lambda: child.is_running)
 
 
-def test_socket_of_a_deep_state_folder_lies_in_a_short_private_one(tmp_path: Path) -> None:
+def test_socket_of_a_deep_state_folder_is_heard_and_leaves_nothing_behind(
+    tmp_path: Path, run_in_thread: Run
+) -> None:
     deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    ear = Ear(deep)
+    run_in_thread(ear.server.run)
+    ear.let_go.set()
 
-    path = socket_path(deep)
+    hand_to_agent(Hint(job_id=JOB, rank=4, queue_name=""), ear.server.path)
+    ear.server.close()
 
-    assert len(str(path)) < 100
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-    SocketServer(path, lambda _line, _wanted: None).close()
-    assert not path.parent.exists()
+    assert ear.hints == [HintLine(job_id=JOB, rank=4)]
+    assert list(deep.iterdir()) == []
