@@ -10,7 +10,7 @@ from cli.exits import UsageError
 from cli.jobs import announce, show_job
 from cli.options import Session, with_session
 from cli.watch import watch
-from ffrtmp.domain.media import Audio, Engine, Hardware, Preset
+from ffrtmp.domain.media import Audio, Engine, Hardware, OutputMode, Preset
 from ffrtmp.domain.ranking import Priority, Queue
 from ffrtmp.schemas import MAX_RETRIES_LIMIT
 
@@ -53,6 +53,9 @@ def submit(
     audio: Annotated[Audio | None, _media("--audio", say="auto, aac, opus, copy or none")] = None,
     hardware: Annotated[Hardware | None, _media("--hardware", say="where it must encode")] = None,
     engine: Annotated[Engine | None, _media("--engine", say="which program encodes")] = None,
+    rtmp_url: Annotated[
+        str | None, _media("--rtmp-url", say="publish there instead of writing a file")
+    ] = None,
     overwrite: Annotated[
         bool, _media("--overwrite", say="replace the output file where there is one")
     ] = False,
@@ -85,6 +88,8 @@ def submit(
         "duration": duration,
         "audio": audio,
         "hardware": hardware,
+        "output_mode": None if rtmp_url is None else OutputMode.RTMP,
+        "rtmp_url": rtmp_url,
         "overwrite": overwrite or None,
         "resource_limits": None if timeout is None else {"timeout_sec": timeout},
     }

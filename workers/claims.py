@@ -8,7 +8,8 @@ from typing import Protocol
 from ffrtmp.client import ClientError, MasterRefused
 from ffrtmp.schemas import ClaimAnswer, ClaimRequest
 from workers.backoff import jittered_delays
-from workers.ledger import Claim, Held, Ledger
+from workers.clock import boot_seconds
+from workers.ledger import Claim, Held, Ledger, sure_seconds
 from workers.registration import Registrar, may_pass, must_register_again
 from workers.tracing import span
 
@@ -52,12 +53,20 @@ class Claims:
         ``trace_parent`` is the hint's: the claim is a step of the trace that rang it.
         """
         claim = self._ledger.begin_claim()
+        # The first question may be the one that opened the lease, though a later one is answered.
+        asked_at = boot_seconds()
         try:
             with span("Get Next Job", parent=trace_parent):
                 answer = self._ask(claim, hinted_job_id)
             if answer is None:
                 return None
-            held = Held(job_id=answer.job_id, number=answer.attempt, lease=answer.lease)
+            timeout = self._registrar.session.node_timeout_seconds
+            held = Held(
+                job_id=answer.job_id,
+                number=answer.attempt,
+                lease=answer.lease,
+                lease_until=asked_at + sure_seconds(timeout),
+            )
             self._ledger.admit(held, claim_id=claim.claim_id)
             return answer, held
         finally:

@@ -3,16 +3,19 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import JobSpec
+from workers.clock import boot_seconds
 from workers.errors import AttemptFailed, AttemptStopped
 from workers.ffmpeg import progress as ffmpeg_progress
-from workers.ffmpeg.command import UnsupportedSpec, transcode
+from workers.ffmpeg.command import UnsupportedSpec, publish, transcode
 from workers.ffmpeg.facts import MediaFacts
 from workers.ffmpeg.failures import classify
+from workers.ffmpeg.leash import EXIT_EXPIRED
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.probe import ProbeFailed, probe
 from workers.ffmpeg.process import FfmpegProcess, ProcessEnd, ProcessIdentity
@@ -22,6 +25,9 @@ from workers.staging import Staged
 from workers.tracing import span
 
 STOP_GRACE_SECONDS = 0.2
+LEASE_WAIT_SECONDS = 10.0
+LEASE_POLL_SECONDS = 0.05
+LEASE_LOST = "no heartbeat was answered in time, so this node ended its stream"
 PROBE_BASE_SECONDS = 30.0
 PROBE_BYTES_PER_SECOND = 10_000_000
 
@@ -63,46 +69,73 @@ class Encoder:
 
         ``on_start`` hears which process encodes, before its end is waited for.
         """
-        source = self._look(staged, held)
-        check_not_stopped(held)
-        encode.argv = self._command(spec, staged, source)
-        end = self._run(spec, source, held, encode, on_start)
+        source = self._look(staged.source, held)
+        encode.argv = _supported(
+            partial(
+                transcode, spec, destination=staged.temporary, **self._how(staged.source, source)
+            )
+        )
+        process = FfmpegProcess(encode.argv, timeout_seconds=spec.timeout_seconds)
+        end = self._run(process, expected_seconds(spec, source), held, encode, on_start)
         check_not_stopped(held)
         _raise_if_failed(spec, end, encode)
         return _verified(spec, source, staged.temporary, held, encode)
 
-    def _command(self, spec: JobSpec, staged: Staged, source: MediaFacts | None) -> tuple[str, ...]:
-        try:
-            return transcode(
-                spec,
-                ffmpeg=self._ffmpeg,
-                source=staged.source,
-                has_audio=source is not None and bool(source.audio),
-                destination=staged.temporary,
-                threads=self._threads,
-            )
-        except UnsupportedSpec as error:
-            raise AttemptFailed(FailureClass.UNSUPPORTED, str(error)) from error
+    def stream(
+        self,
+        spec: JobSpec,
+        location: str | None,
+        held: Held,
+        encode: Encode,
+        *,
+        on_start: Callable[[ProcessIdentity], None],
+    ) -> None:
+        """Publish ``location``, or a test source, to its end; AttemptFailed, AttemptStopped.
 
-    def _look(self, staged: Staged, held: Held) -> MediaFacts | None:
-        if staged.source is None:
+        It ends in time for the next publisher where the lease cannot be renewed.
+        """
+        source = self._look(location, held)
+        encode.argv = _supported(partial(publish, spec, **self._how(location, source)))
+        await_lease(held)
+        process = FfmpegProcess(
+            encode.argv, timeout_seconds=spec.timeout_seconds, leash_until=held.lease_until
+        )
+        held.on_renewal(process.extend)
+        try:
+            end = self._run(process, expected_seconds(spec, source), held, encode, on_start)
+        finally:
+            held.on_renewal(None)
+        check_not_stopped(held)
+        if end.exit_code == EXIT_EXPIRED:
+            raise AttemptFailed(FailureClass.NODE_LOST, LEASE_LOST)
+        _raise_if_failed(spec, end, encode)
+
+    def _how(self, location: str | None, source: MediaFacts | None) -> dict[str, Any]:
+        return {
+            "ffmpeg": self._ffmpeg,
+            "source": location,
+            "has_audio": source is not None and bool(source.audio),
+            "threads": self._threads,
+        }
+
+    def _look(self, location: str | None, held: Held) -> MediaFacts | None:
+        if location is None:
             return None
         held.progress = Progress(phase="probing", mark="probing", is_bounded=True)
         try:
-            return probe(staged.source)
+            return probe(location)
         except ProbeFailed as error:
             raise AttemptFailed(error.failure_class, error.message) from error
 
     def _run(
         self,
-        spec: JobSpec,
-        source: MediaFacts | None,
+        process: FfmpegProcess,
+        expected: float | None,
         held: Held,
         encode: Encode,
         on_start: Callable[[ProcessIdentity], None],
     ) -> ProcessEnd:
-        process = FfmpegProcess(encode.argv, timeout_seconds=spec.timeout_seconds)
-        expected = expected_seconds(spec, source)
+        check_not_stopped(held)
 
         def on_progress(said: ffmpeg_progress.Progress) -> None:
             encode.frames, encode.speed = said.frame, said.speed
@@ -121,6 +154,26 @@ class Encoder:
         finally:
             held.on_stop(None)
             encode.seconds = time.monotonic() - started
+
+
+def _supported(command: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+    try:
+        return command()
+    except UnsupportedSpec as error:
+        raise AttemptFailed(FailureClass.UNSUPPORTED, str(error)) from error
+
+
+def await_lease(held: Held) -> None:
+    """Return while the lease surely runs; a claim that was answered late waits for a heartbeat.
+
+    AttemptFailed where none is answered in LEASE_WAIT_SECONDS.
+    """
+    until = time.monotonic() + LEASE_WAIT_SECONDS
+    while boot_seconds() > held.lease_until:
+        check_not_stopped(held)
+        if time.monotonic() > until:
+            raise AttemptFailed(FailureClass.NODE_LOST, LEASE_LOST)
+        time.sleep(LEASE_POLL_SECONDS)
 
 
 def check_not_stopped(held: Held) -> None:

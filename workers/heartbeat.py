@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from ffrtmp.client import ClientError, MasterRefused
 from ffrtmp.domain.attempt import Order
 from ffrtmp.schemas import Heartbeat, HeartbeatAnswer
-from workers.ledger import Ledger, StopReason
+from workers.clock import boot_seconds
+from workers.ledger import Ledger, StopReason, sure_seconds
 from workers.registration import Registrar, must_register_again
 from workers.tracing import span
 
@@ -77,6 +78,8 @@ class Heart:
             claims_in_flight=list(snapshot.claims_in_flight),
             load=dict(self._load()),
         )
+        # Before it is sent: the master may have renewed the leases long before it is heard.
+        sent_at = boot_seconds()
         try:
             with span("Send Heartbeat"):
                 answer = self._client.heartbeat(self._registrar.session.node_id, body)
@@ -85,7 +88,7 @@ class Heart:
         except ClientError as error:
             log.warning("no answer to heartbeat %d: %s", snapshot.seq, error)
             return False
-        self._obey(answer)
+        self._obey(answer, lease_until=sent_at + sure_seconds(answer.node_timeout_seconds))
         return True
 
     def _pause(self, is_heard: bool) -> float:
@@ -102,12 +105,16 @@ class Heart:
                 log.warning("cannot register again yet: %s", error)
         return False
 
-    def _obey(self, answer: HeartbeatAnswer) -> None:
+    def _obey(self, answer: HeartbeatAnswer, *, lease_until: float) -> None:
         self._on_beat()
         self._on_drain(answer.drain)
         for order in answer.attempts:
             reason = REASONS.get(order.order)
             held = self._ledger.find(order.job_id, order.attempt)
-            if reason is not None and held is not None and held.stop_reason is None:
+            if held is None:
+                continue
+            if reason is None:
+                held.renew(lease_until)
+            elif held.stop_reason is None:
                 log.info("attempt %s is ordered to stop: %s", held, reason)
                 held.stop(reason)

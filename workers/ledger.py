@@ -14,6 +14,8 @@ from ffrtmp.schemas import AttemptBeat
 
 MAX_RATE = 1e6
 MARK_LENGTH = 128
+LEASE_MARGIN_SECONDS = 15.0
+LEASE_MARGIN_SHARE = 0.25
 
 
 class StopReason(StrEnum):
@@ -40,10 +42,18 @@ class Progress:
     speed: float | None = None
 
 
+def sure_seconds(node_timeout_seconds: float) -> float:
+    """How long after its request a lease surely runs: less than the master says, by a margin in
+    which a stream's publisher is killed and every delay fits."""
+    margin = min(LEASE_MARGIN_SECONDS, LEASE_MARGIN_SHARE * node_timeout_seconds)
+    return node_timeout_seconds - margin
+
+
 class Held:
     """One attempt this node answers for, from its claim until the master knows its end."""
 
-    def __init__(self, *, job_id: str, number: int, lease: str) -> None:
+    def __init__(self, *, job_id: str, number: int, lease: str, lease_until: float = 0.0) -> None:
+        """``lease_until`` (boot seconds): the master may give the job away after that."""
         self.job_id = job_id
         self.number = number
         self.lease = lease
@@ -51,6 +61,8 @@ class Held:
         self._lock = threading.Lock()
         self._reason: StopReason | None = None
         self._stopper: Callable[[], None] | None = None
+        self._lease_until = lease_until
+        self._on_renewal: Callable[[float], None] | None = None
 
     def __str__(self) -> str:
         return f"{self.job_id}/{self.number}"
@@ -77,6 +89,26 @@ class Held:
             is_late = self._reason is not None
         if is_late and stopper is not None:
             stopper()
+
+    @property
+    def lease_until(self) -> float:
+        """Boot seconds until which the lease surely runs."""
+        return self._lease_until
+
+    def renew(self, until: float) -> None:
+        """A heartbeat that lists it was answered: the lease runs until these boot seconds."""
+        with self._lock:
+            self._lease_until = max(self._lease_until, until)
+            told, until = self._on_renewal, self._lease_until
+        if told is not None:
+            told(until)
+
+    def on_renewal(self, told: Callable[[float], None] | None) -> None:
+        """Who hears of every renewal from now on, and of the present end at once."""
+        with self._lock:
+            self._on_renewal, until = told, self._lease_until
+        if told is not None:
+            told(until)
 
     def beat(self, seq: int) -> AttemptBeat:
         """Its line in heartbeat ``seq``."""

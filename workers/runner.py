@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,11 +16,12 @@ from workers.delivery import Delivery, failed
 from workers.encoder import Encode, Encoder, check_not_stopped, facts_of
 from workers.errors import AttemptFailed, AttemptStopped
 from workers.ffmpeg.log import BoundedLog
+from workers.ffmpeg.process import ProcessIdentity
 from workers.files import discard, hash_durably
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.log_feed import feeding
 from workers.spool import Journal, Phase, Spool
-from workers.staging import Places, Staged, failure_of, remove_older_parts, stage
+from workers.staging import Places, Staged, failure_of, find_source, remove_older_parts, stage
 from workers.tracing import span
 
 RELEASE_TRIES = 3
@@ -104,6 +106,8 @@ class Runner:
 
     def _produce(self, work: Work) -> Journal:
         check_not_stopped(work.held)
+        if work.claim.spec.is_stream:
+            return self._stream(work)
         staged = stage(work.claim, self._places)
         adopted = staged.adopted is not None
         self._note(
@@ -122,12 +126,24 @@ class Runner:
                 staged,
                 work.held,
                 work.encode,
-                on_start=lambda process: self._note(
-                    work, pid=process.pid, start_identity=process.start_identity
-                ),
+                on_start=partial(self._started, work),
             )
         sha256, size = _hashed(staged.temporary, work.held)
         return self._encoded(work, staged, sha256, size, facts_of(output))
+
+    def _stream(self, work: Work) -> Journal:
+        spec = work.claim.spec
+        source = find_source(spec.input, self._places.media_roots)
+        with feeding(self._client, work.held, work.encode.log.head_since):
+            self._encoder.stream(
+                spec, source, work.held, work.encode, on_start=partial(self._started, work)
+            )
+        facts = {"rtmp_url": spec.rtmp_url, "is_test_source": source is None}
+        result = self._result(work).model_copy(update={"metrics": facts | _speed(work.encode)})
+        return work.journal.model_copy(update={"phase": Phase.ENCODED, "result": result})
+
+    def _started(self, work: Work, process: ProcessIdentity) -> None:
+        self._note(work, pid=process.pid, start_identity=process.start_identity)
 
     def _note(self, work: Work, **known: Any) -> None:
         work.journal = work.journal.model_copy(update=known)
@@ -140,9 +156,7 @@ class Runner:
             "output": str(staged.destination),
             "size_bytes": size,
             "is_test_source": staged.source is None,
-            "encode_seconds": round(work.encode.seconds, 3),
-            "fps": work.encode.fps,
-            "speed": work.encode.speed,
+            **_speed(work.encode),
         }
         result = self._result(work).model_copy(
             update={"sha256": sha256, "size": size, "metrics": metrics}
@@ -207,6 +221,14 @@ def _work_of(claim: ClaimAnswer, held: Held) -> Work:
         trace_parent=claim.trace_parent,
     )
     return Work(claim=claim, held=held, journal=journal, encode=Encode(log=BoundedLog()))
+
+
+def _speed(encode: Encode) -> dict[str, Any]:
+    return {
+        "encode_seconds": round(encode.seconds, 3),
+        "fps": encode.fps,
+        "speed": encode.speed,
+    }
 
 
 def _hashed(path: Path, held: Held) -> tuple[str, int]:

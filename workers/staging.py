@@ -53,7 +53,7 @@ class Places:
 
 def stage(claim: ClaimAnswer, places: Places) -> Staged:
     """Check input and output; AttemptFailed names what is wrong."""
-    source = _source(claim.spec.input, places.media_roots)
+    source = find_source(claim.spec.input, places.media_roots)
     destination = _destination(claim, places.output_folder)
     _refuse_odd_destination(destination, source)
     return Staged(
@@ -93,7 +93,8 @@ def failure_of(error: OSError, *, default: FailureClass = FailureClass.AGENT) ->
     return AttemptFailed(REFUSALS.get(error.errno or 0, default), str(error))
 
 
-def _source(location: str | None, roots: tuple[Path, ...]) -> str | None:
+def find_source(location: str | None, roots: tuple[Path, ...]) -> str | None:
+    """Absolute path or URL, None for a test source; AttemptFailed says what is wrong."""
     if location is None or URL_START.match(location):
         return location
     try:

@@ -26,7 +26,9 @@ T = TypeVar("T")
 DEFAULT_TEST_SECONDS: Final = 5.0
 TEST_FPS: Final = Fraction(30)
 INPUT_SCHEMES: Final = ("http", "https")
+STREAM_SCHEMES: Final = ("rtmp", "rtmps")
 MAX_LOCATION_LENGTH: Final = 4096
+MIN_STREAM_PATH: Final = len("/a/b")
 DEFAULT_CRF: Final = {Codec.H264: 23, Codec.HEVC: 28, Codec.AV1: 35, Codec.VP9: 32}
 MAX_CRF: Final = {Codec.H264: 51, Codec.HEVC: 51, Codec.AV1: 63, Codec.VP9: 63}
 KIND_PRESETS: Final = {
@@ -35,6 +37,7 @@ KIND_PRESETS: Final = {
     Kind.TEST: Preset.ULTRAFAST,
 }
 WEBM_CODECS: Final = (Codec.VP9, Codec.AV1)
+FLV_AUDIO: Final = (Audio.AUTO, Audio.AAC, Audio.NONE)
 WEBM_AUDIO: Final = (Audio.AUTO, Audio.OPUS, Audio.COPY, Audio.NONE)
 
 
@@ -54,6 +57,7 @@ class JobParameters:
     audio: Audio = Audio.AUTO
     hardware: Hardware = Hardware.AUTO
     output_mode: OutputMode = OutputMode.FILE
+    rtmp_url: str | None = None
     overwrite: bool = False
     timeout_seconds: float | None = None
 
@@ -76,6 +80,8 @@ class Rendition:
 
 def resolve(scenario: Scenario, parameters: JobParameters) -> Rendition:
     """The rendition a job asks for; InvalidRequest names the parameter that contradicts."""
+    _check_output_mode(parameters)
+    is_stream = parameters.output_mode is OutputMode.RTMP
     container = _container(parameters.output)
     codec = _agreed("codec", scenario.codec, parameters.codec) or _default_codec(container)
     audio = parameters.audio
@@ -83,12 +89,17 @@ def resolve(scenario: Scenario, parameters: JobParameters) -> Rendition:
         raise _invalid("output", f"a webm file cannot hold {codec}; use mp4 or mkv, or vp9 or av1")
     if container is Container.WEBM and audio not in WEBM_AUDIO:
         raise _invalid("audio", f"a webm file cannot hold {audio}; use opus, copy or none")
+    if is_stream and codec is not Codec.H264:
+        raise _invalid("codec", f"a stream over rtmp carries h264 only, not {codec}")
+    if is_stream and audio not in FLV_AUDIO:
+        raise _invalid("audio", f"a stream over rtmp cannot carry {audio}; use aac or none")
     bits = _bits(parameters)
     crf = parameters.crf
     if crf is not None and not 0 <= crf <= MAX_CRF[codec]:
         raise _invalid("crf", f"crf {crf} is outside 0 to {MAX_CRF[codec]} for {codec}")
     synthetic = parameters.input is None
     seconds = parameters.duration_seconds
+    is_endless = synthetic and not seconds and not is_stream
     return Rendition(
         size=_agreed("resolution", scenario.size, parameters.resolution) or DEFAULT_SIZE,
         fps=_agreed("fps", scenario.fps, parameters.fps) or (TEST_FPS if synthetic else None),
@@ -98,8 +109,8 @@ def resolve(scenario: Scenario, parameters: JobParameters) -> Rendition:
         bits_per_second=bits,
         audio=audio,
         container=container,
-        live=scenario.kind is Kind.LIVE,
-        duration_seconds=seconds if seconds or not synthetic else DEFAULT_TEST_SECONDS,
+        live=is_stream or scenario.kind is Kind.LIVE,
+        duration_seconds=DEFAULT_TEST_SECONDS if is_endless else seconds,
     )
 
 
@@ -132,6 +143,33 @@ def check_output(location: str) -> str:
     if PurePosixPath(location).suffix.lower().lstrip(".") not in list(Container):
         raise ValueError("an output file ends in .mp4, .mkv or .webm")
     return location
+
+
+def check_rtmp_url(location: str) -> str:
+    """``rtmp://host[:port]/app/name``, also rtmps, unchanged; ValueError otherwise."""
+    _check_text(location)
+    parts = urlsplit(location)
+    if parts.scheme.lower() not in STREAM_SCHEMES or not parts.hostname:
+        raise ValueError("is no stream address such as rtmp://host/app/name")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user or a password")
+    if not re.fullmatch(r"[!-~]+", location) or len(parts.path) < MIN_STREAM_PATH:
+        raise ValueError(
+            "has an application and a stream name, and no blanks: rtmp://host/app/name"
+        )
+    return location
+
+
+def _check_output_mode(parameters: JobParameters) -> None:
+    match parameters.output_mode:
+        case OutputMode.FILE if parameters.rtmp_url is not None:
+            raise _invalid("rtmp_url", "goes with output_mode rtmp")
+        case OutputMode.RTMP if parameters.rtmp_url is None:
+            raise _invalid("rtmp_url", "output_mode rtmp needs one, such as rtmp://host/app/name")
+        case OutputMode.RTMP if parameters.output is not None:
+            raise _invalid("output", "output_mode rtmp writes no file")
+        case OutputMode.HLS:
+            raise _invalid("output_mode", "this release writes files and rtmp streams, not hls")
 
 
 def _check_text(location: str) -> None:

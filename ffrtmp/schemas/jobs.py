@@ -31,6 +31,7 @@ from ffrtmp.domain.parameters import (
     Rendition,
     check_input,
     check_output,
+    check_rtmp_url,
     required_capability,
     resolve,
 )
@@ -67,6 +68,8 @@ class Parameters(Wire):
     audio: Audio = Audio.AUTO
     hardware: Hardware = Hardware.AUTO
     output_mode: OutputMode = OutputMode.FILE
+    rtmp_url: Annotated[StrictStr, text_of(check_rtmp_url)] | None = None
+    """Where ``output_mode: rtmp`` publishes; one node at a time does."""
     overwrite: StrictBool = False
     resource_limits: ResourceLimits = ResourceLimits()
 
@@ -85,6 +88,7 @@ class Parameters(Wire):
             audio=self.audio,
             hardware=self.hardware,
             output_mode=self.output_mode,
+            rtmp_url=self.rtmp_url,
             overwrite=self.overwrite,
             timeout_seconds=self.resource_limits.timeout_sec,
         )
@@ -115,11 +119,6 @@ class JobSubmission(Wire):
         """The validated request; InvalidRequest names a combination that cannot be."""
         if self.engine is Engine.GSTREAMER:
             raise InvalidRequest("this release has no gstreamer engine", field="engine")
-        if self.parameters.output_mode is not OutputMode.FILE:
-            raise InvalidRequest(
-                f"this release writes files only, not {self.parameters.output_mode}",
-                field="parameters.output_mode",
-            )
         parameters = self.parameters.to_domain()
         rendition = resolve(parse_scenario(self.scenario), parameters)
         return JobRequest(
@@ -166,6 +165,8 @@ class JobSpec(Answer):
     output: str | None
     overwrite: bool
     is_stream: bool
+    rtmp_url: str | None = None
+    """Where a stream is published."""
     timeout_seconds: float | None
     hardware: Hardware
     width: int
@@ -188,6 +189,7 @@ class JobSpec(Answer):
             output=parameters.output,
             overwrite=parameters.overwrite,
             is_stream=parameters.output_mode is OutputMode.RTMP,
+            rtmp_url=parameters.rtmp_url,
             timeout_seconds=parameters.timeout_seconds,
             hardware=parameters.hardware,
             width=rendition.size.width,

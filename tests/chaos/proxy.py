@@ -69,7 +69,7 @@ class Proxy:
         with self._lock:
             pairs, self._pairs = self._pairs, set()
         for pair in pairs:
-            _close(pair)
+            hang_up(pair)
 
     def _accept(self) -> None:
         while not self._is_closed:
@@ -78,7 +78,7 @@ class Proxy:
             except OSError:
                 return
             if self._is_cut:
-                _close((near,))
+                hang_up((near,))
                 continue
             threading.Thread(target=self._connect, args=(near,), daemon=True).start()
 
@@ -87,12 +87,12 @@ class Proxy:
             far = socket.create_connection(("127.0.0.1", self._target), timeout=5)
             far.settimeout(None)
         except OSError:
-            _close((near,))
+            hang_up((near,))
             return
         pair = (near, far)
         with self._lock:
             if self._is_cut:
-                _close(pair)
+                hang_up(pair)
                 return
             self._pairs.add(pair)
         for source, sink in ((near, far), (far, near)):
@@ -122,10 +122,11 @@ class Proxy:
         finally:
             with self._lock:
                 self._pairs.discard(pair)
-            _close(pair)
+            hang_up(pair)
 
 
-def _close(pair: tuple[socket.socket, ...]) -> None:
+def hang_up(pair: tuple[socket.socket, ...]) -> None:
+    """Close connections, waking whoever reads from them."""
     for end in pair:
         with contextlib.suppress(OSError):
             end.shutdown(socket.SHUT_RDWR)

@@ -71,16 +71,47 @@ def transcode(
     ``has_audio`` says whether it has sound. ``destination`` is the attempt's own temporary file:
     it is overwritten. Raises UnsupportedSpec for hardware encoders and relative paths.
     """
-    if spec.hardware not in (Hardware.AUTO, Hardware.CPU):
-        raise UnsupportedSpec(f"{spec.hardware} encoding is not built yet")
     if not destination.is_absolute():
         raise UnsupportedSpec(f"{destination} is not absolute")
+    return (
+        *_start(spec, ffmpeg, threads),
+        *(_test_source(spec) if source is None else _source(source)),
+        *_encoded(spec, source, has_audio=has_audio, threads=threads),
+        *_container(spec.container),
+        f"file:{destination}",
+    )
+
+
+def publish(
+    spec: JobSpec, *, ffmpeg: Path, source: str | None, has_audio: bool, threads: int | None
+) -> tuple[str, ...]:
+    """The argv that publishes to ``spec.rtmp_url`` at native speed; the rest as ``transcode``."""
+    if spec.rtmp_url is None:
+        raise UnsupportedSpec("a stream needs an rtmp_url")
+    return (
+        *_start(spec, ffmpeg, threads),
+        *(_test_source(spec, "-re") if source is None else ("-re", *_source(source))),
+        *_encoded(spec, source, has_audio=has_audio, threads=threads),
+        *("-map_chapters", "-1", "-flvflags", "no_duration_filesize"),
+        *("-rw_timeout", str(_NETWORK_TIMEOUT_MICROSECONDS), "-f", "flv", spec.rtmp_url),
+    )
+
+
+def _start(spec: JobSpec, ffmpeg: Path, threads: int | None) -> tuple[str, ...]:
+    if spec.hardware not in (Hardware.AUTO, Hardware.CPU):
+        raise UnsupportedSpec(f"{spec.hardware} encoding is not built yet")
     return (
         str(ffmpeg),
         *("-hide_banner", "-nostdin", "-y", "-loglevel", "level+info"),
         *("-nostats", "-progress", "pipe:1", "-abort_on", "empty_output"),
         *_threads(threads),
-        *(_test_source(spec) if source is None else _source(source)),
+    )
+
+
+def _encoded(
+    spec: JobSpec, source: str | None, *, has_audio: bool, threads: int | None
+) -> tuple[str, ...]:
+    return (
         *("-map", "0:v:0" if source is None else "0:V:0"),
         *("-vf", _video_filters(spec)),
         *_video_encoder(spec, threads),
@@ -91,8 +122,6 @@ def transcode(
         *(("-metadata", f"title={TEST_TITLE}") if source is None else ()),
         *_limit(spec, is_synthetic=source is None),
         *_threads(threads),
-        *_container(spec.container),
-        f"file:{destination}",
     )
 
 
@@ -118,13 +147,13 @@ def _source(source: str) -> tuple[str, ...]:
     )
 
 
-def _test_source(spec: JobSpec) -> tuple[str, ...]:
+def _test_source(spec: JobSpec, *options: str) -> tuple[str, ...]:
     rate = Fraction(spec.fps) if spec.fps else TEST_FPS
     picture = f"testsrc2=size={spec.width}x{spec.height}:rate={rate}"
     if spec.audio is Audio.NONE:
-        return ("-f", "lavfi", "-i", picture)
+        return (*options, "-f", "lavfi", "-i", picture)
     tone = "sine=frequency=440:sample_rate=48000"
-    return ("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone)
+    return (*options, "-f", "lavfi", "-i", picture, *options, "-f", "lavfi", "-i", tone)
 
 
 def _video_filters(spec: JobSpec) -> str:
@@ -231,7 +260,7 @@ def audio_codec(audio: Audio, container: Container) -> Audio:
 
 def _limit(spec: JobSpec, *, is_synthetic: bool) -> tuple[str, ...]:
     seconds = spec.duration_seconds
-    if seconds is None and is_synthetic:
+    if seconds is None and is_synthetic and not spec.is_stream:
         seconds = DEFAULT_TEST_SECONDS
     return () if seconds is None else ("-t", f"{seconds:.6f}".rstrip("0").rstrip("."))
 

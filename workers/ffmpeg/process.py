@@ -6,6 +6,7 @@ import os
 import selectors
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from workers.ffmpeg import leash
 from workers.ffmpeg.child import MINIMAL_ENVIRONMENT, dying_with_parent
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.progress import Progress, ProgressReader
@@ -58,9 +60,15 @@ class FfmpegProcess:
         timeout_seconds: float | None = None,
         grace_seconds: float = 2.0,
         working_directory: Path | None = None,
+        leash_until: float | None = None,
     ) -> None:
-        """``grace_seconds`` lie between SIGTERM and SIGKILL when the time-out ends the run."""
+        """``grace_seconds`` lie between SIGTERM and SIGKILL when the time-out ends the run.
+
+        With ``leash_until`` (boot seconds) it is killed then, whatever becomes of this process,
+        unless ``extend`` has named a later time; it ends with leash.EXIT_EXPIRED.
+        """
         self._argv = tuple(argv)
+        self._leash_until = leash_until
         self._timeout_seconds = timeout_seconds
         self._grace_seconds = grace_seconds
         self._working_directory = working_directory
@@ -88,9 +96,10 @@ class FfmpegProcess:
                 return None
             if self._identity is not None:
                 raise RuntimeError("a process runs once")
+            is_leashed = self._leash_until is not None
             self._popen = subprocess.Popen(
-                self._argv,
-                stdin=subprocess.DEVNULL,
+                (*_leash(self._leash_until), *self._argv),
+                stdin=subprocess.PIPE if is_leashed else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
@@ -103,6 +112,14 @@ class FfmpegProcess:
             pid = self._popen.pid
             self._identity = ProcessIdentity(pid=pid, start_identity=start_identity(pid) or "")
             return self._identity
+
+    def extend(self, until: float) -> None:
+        """Let a leashed process live until these boot seconds; from any thread."""
+        with self._lock:
+            pipe = self._popen.stdin if self._popen is not None else None
+            if pipe is not None and not self._has_ended:
+                with contextlib.suppress(OSError):
+                    pipe.write(f"{until}\n".encode())
 
     def run(self, on_progress: Callable[[Progress], None], log: BoundedLog) -> ProcessEnd:
         """Wait for the end, starting it first if need be; the whole group is gone afterwards.
@@ -124,6 +141,8 @@ class FfmpegProcess:
             self._signal_group(signal.SIGKILL)
             pump.join()
             returncode = self._reap(self._popen)
+            if self._popen.stdin is not None:
+                self._popen.stdin.close()
         return self._end(returncode)
 
     def stop(self, grace_seconds: float) -> None:
@@ -238,6 +257,10 @@ class FfmpegProcess:
             with self._lock:
                 self._latest = progress
                 self._lock.notify_all()
+
+
+def _leash(until: float | None) -> tuple[str, ...]:
+    return () if until is None else (sys.executable, "-I", "-S", leash.__file__, str(until))
 
 
 class _Lines:
