@@ -1,0 +1,163 @@
+"""A randomized run: jobs and faults from one seed, then rest, then every invariant."""
+
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from ffrtmp.client import ClientError, MasterRefused, MasterUnavailable, MasterUnreachable
+from ffrtmp.domain.job import JobStatus
+from ffrtmp.schemas import JobAnswer
+from tests.chaos.farm import ChaosFarm
+from tests.chaos.faults import Faults, Host
+from tests.chaos.plan import AGENTS, Plan, Request
+from tests.invariants import file_violations, violations
+from tests.waiting import wait_until
+
+SETTINGS = {"stall_timeout": 6, "live_stall_timeout": 4, "retry_cap": 2, "max_retries": 20}
+SLOTS = 2
+REST_SECONDS = 180.0
+ASK_AGAIN_SECONDS = 0.3
+ENDS = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED)
+
+
+@dataclass
+class Outcome:
+    """What a run came to."""
+
+    violations: list[str] = field(default_factory=list)
+    jobs: Counter[str] = field(default_factory=Counter)
+    attempts: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    rest_seconds: float = 0.0
+
+
+def run(plan: Plan, folder: Path) -> Outcome:
+    """Run a plan on a farm of its own under ``folder``."""
+    farm = ChaosFarm(folder, **SETTINGS).start()
+    hosts: dict[str, Host] = {}
+    try:
+        hosts |= {name: Host(farm, name, SLOTS) for name in AGENTS}
+        faults = Faults(farm, hosts, plan.seed)
+        jobs = _act(plan, farm, faults)
+        outcome = Outcome(violations=faults.violations, faults=faults.done)
+        outcome.rest_seconds = _rest(farm, outcome)
+        _check(farm, jobs, outcome)
+        return outcome
+    finally:
+        for host in hosts.values():
+            host.close()
+        farm.close()
+
+
+def _act(plan: Plan, farm: ChaosFarm, faults: Faults) -> list[JobAnswer]:
+    """Submit and strike, each at its time; every answer to a submit."""
+    began = time.monotonic()
+    owners = Owners(farm, plan.seed)
+    acts: list[tuple[float, Callable[[], None]]] = [
+        *((strike.at, _bind(faults.strike, strike)) for strike in plan.strikes),
+        *(
+            (request.at, _bind(owners.submit, number, request))
+            for number, request in enumerate(plan.requests)
+        ),
+    ]
+    with ThreadPoolExecutor(max_workers=64) as pool:
+        running = []
+        for at, act in sorted(acts, key=lambda one: one[0]):
+            time.sleep(max(0.0, began + at - time.monotonic()))
+            running.append(pool.submit(act))
+        for one in running:
+            one.result()
+    return owners.jobs
+
+
+def _bind(act: Callable[..., None], *arguments: object) -> Callable[[], None]:
+    return lambda: act(*arguments)
+
+
+class Owners:
+    """Who submits jobs, and changes their minds; each asks until the master has answered."""
+
+    def __init__(self, farm: ChaosFarm, seed: int) -> None:
+        self._farm, self._seed = farm, seed
+        self._lock = threading.Lock()
+        self.jobs: list[JobAnswer] = []
+
+    def submit(self, number: int, request: Request) -> None:
+        """Submit once, however often it takes, and do what the request says afterwards."""
+        client, key = self._farm.client, f"{self._seed}-{number}"
+        job = _answered(lambda: client.submit(request.body, idempotency_key=key))
+        with self._lock:
+            self.jobs.append(job)
+        if request.change is None:
+            return
+        time.sleep(request.after)
+        with contextlib.suppress(MasterRefused):  # it may have ended by then
+            if request.change == "reprioritize":
+                _answered(lambda: client.reprioritize(job.id, queue="live", priority="high"))
+                return
+            _answered(lambda: client.cancel(job.id))
+            if request.change == "retry":
+                _answered(lambda: client.retry(job.id))
+
+
+def _answered(ask: Callable[[], JobAnswer]) -> JobAnswer:
+    while True:
+        with contextlib.suppress(MasterUnreachable, MasterUnavailable):
+            return ask()
+        time.sleep(ASK_AGAIN_SECONDS)
+
+
+def _rest(farm: ChaosFarm, outcome: Outcome) -> float:
+    """Wait until every job has ended and every file is delivered; seconds it took."""
+    began = time.monotonic()
+
+    def is_at_rest() -> bool:
+        with contextlib.suppress(ClientError):
+            return not any(
+                farm.client.jobs(status=status, limit=1).jobs
+                for status in JobStatus
+                if status not in ENDS
+            )
+        return False
+
+    try:
+        wait_until(is_at_rest, seconds=REST_SECONDS, what="every job to end")
+        wait_until(lambda: not _journals(farm), what="every spool to be empty")
+        wait_until(lambda: not _ffmpegs(farm), what="every ffmpeg to end")
+    except AssertionError as error:
+        outcome.violations.append(str(error))
+    return time.monotonic() - began
+
+
+def _check(farm: ChaosFarm, jobs: list[JobAnswer], outcome: Outcome) -> None:
+    ids = {job.id for job in jobs}
+    with farm.store() as store:
+        outcome.violations += violations(store)
+        outcome.violations += file_violations(store, *(farm.folder / name for name in AGENTS))
+        with store.read() as tx:
+            outcome.jobs.update(tx.jobs.count_by_status())
+            for job_id in ids:
+                outcome.attempts.update(str(a.outcome) for a in tx.attempts.of_job(job_id))
+    total = sum(outcome.jobs.values())
+    if not len(ids) == len(jobs) == total:
+        outcome.violations.append(f"{len(jobs)} submits, {len(ids)} ids, {total} jobs")
+
+
+def _journals(farm: ChaosFarm) -> list[Path]:
+    return [path for name in AGENTS for path in (farm.folder / name).glob("attempts/*/*.json")]
+
+
+def _ffmpegs(farm: ChaosFarm) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if "ffmpeg" in process.name() and str(farm.folder) in " ".join(process.cmdline()):
+                found.append(process)
+    return found
