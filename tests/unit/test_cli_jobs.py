@@ -70,6 +70,16 @@ def test_a_submitted_body_has_only_what_was_given(master: StandInMaster, folder:
     }
 
 
+def test_an_rtmp_url_asks_for_a_stream(master: StandInMaster) -> None:
+    master.answers["/jobs"] = (201, JOB)
+    url = "rtmp://studio/live/one"
+
+    assert run(["jobs", "submit", "--scenario", "live-720p", "--rtmp-url", url]) == 0
+
+    *_, body = master.asked[0]
+    assert body["parameters"] == {"output_mode": "rtmp", "rtmp_url": url}
+
+
 def test_waiting_for_a_job_that_failed_is_exit_1_with_its_error(
     master: StandInMaster, capsys: pytest.CaptureFixture[str]
 ) -> None:
