@@ -54,6 +54,7 @@ class Part:
         self.process: Process | None = None
 
     def start(self) -> None:
+        self.kill()
         log = self._folder / f"{self._only}-{time.monotonic_ns()}.log"
         self.process = Process(["-m", "ffrtmp.master"], self._environment, log)
 

@@ -83,8 +83,14 @@ class Faults:
                 return {strike.fault}
             case Fault.BROKER_KILLED | Fault.BROKER_FULL | Fault.BROKER_READ_ONLY:
                 return {"broker"}
-            case Fault.API_KILLED | Fault.CONTROL_KILLED | Fault.BEAT_KILLED | Fault.MASTER_KILLED:
-                return {"api", "control", "beat"} if "master" in strike.fault else {strike.fault}
+            case Fault.API_KILLED:
+                return {"api"}
+            case Fault.CONTROL_KILLED:
+                return {"control"}
+            case Fault.BEAT_KILLED:
+                return {"beat"}
+            case Fault.MASTER_KILLED:
+                return {"api", "control", "beat"}
             case Fault.DATABASE_LOCKED:
                 return {"database"}
             case Fault.HOST_LOST:
