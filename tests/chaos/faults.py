@@ -19,6 +19,27 @@ from tests.integration.agents import AgentProcess, kill_tree
 
 DEATH_SECONDS = 5.0
 GARBAGE = (b"", b"\x80\x02", b"null", b"[]", b"{}", b"[" * 100_000, b"a" * 100_000)
+TARGETS = {
+    Fault.API_CUT: ("{agent} api",),
+    Fault.API_SILENT: ("{agent} api",),
+    Fault.ANSWERS_DROPPED: ("{agent} api",),
+    Fault.BROKER_CUT: ("{agent} broker",),
+    Fault.BROKER_SILENT: ("{agent} broker",),
+    Fault.HOST_LOST: ("{agent}", "{agent} api", "{agent} broker"),
+    Fault.BROKER_KILLED: ("broker",),
+    Fault.BROKER_FULL: ("broker",),
+    Fault.BROKER_READ_ONLY: ("broker",),
+    Fault.FLUSHED: ("messages",),
+    Fault.GARBAGE: ("messages",),
+    Fault.REPEATED: ("messages",),
+    Fault.API_KILLED: ("api",),
+    Fault.CONTROL_KILLED: ("control",),
+    Fault.BEAT_KILLED: ("beat",),
+    Fault.MASTER_KILLED: ("api", "control", "beat"),
+    Fault.SECOND_CONTROL: ("second control",),
+    Fault.DATABASE_LOCKED: ("database",),
+}
+"""What each fault takes hold of; the agent itself where nothing stands here."""
 Undone = AbstractContextManager[None]
 
 
@@ -64,39 +85,13 @@ class Faults:
 
     def strike(self, strike: Strike) -> None:
         """Cause the fault, hold it, undo it."""
-        with self._claimed(self._targets(strike)) as is_free:
+        with self._claimed(_targets(strike)) as is_free:
             if not is_free:
                 self.done["skipped: already hit"] += 1
                 return
             with self._way_of(strike):
                 self.done[strike.fault] += 1
                 time.sleep(strike.seconds)
-
-    def _targets(self, strike: Strike) -> set[str]:
-        agent = strike.agent
-        match strike.fault:
-            case Fault.API_CUT | Fault.API_SILENT | Fault.ANSWERS_DROPPED:
-                return {f"{agent} api"}
-            case Fault.BROKER_CUT | Fault.BROKER_SILENT:
-                return {f"{agent} broker"}
-            case Fault.FLUSHED | Fault.GARBAGE | Fault.REPEATED | Fault.SECOND_CONTROL:
-                return {strike.fault}
-            case Fault.BROKER_KILLED | Fault.BROKER_FULL | Fault.BROKER_READ_ONLY:
-                return {"broker"}
-            case Fault.API_KILLED:
-                return {"api"}
-            case Fault.CONTROL_KILLED:
-                return {"control"}
-            case Fault.BEAT_KILLED:
-                return {"beat"}
-            case Fault.MASTER_KILLED:
-                return {"api", "control", "beat"}
-            case Fault.DATABASE_LOCKED:
-                return {"database"}
-            case Fault.HOST_LOST:
-                return {agent, f"{agent} api", f"{agent} broker"}
-            case _:
-                return {agent}
 
     @contextlib.contextmanager
     def _claimed(self, targets: set[str]) -> Iterator[bool]:
@@ -153,6 +148,12 @@ class Faults:
             self.violations.append(f"{alive} outlived the agent {host.name}")
         yield
         host.restart()
+
+
+def _targets(strike: Strike) -> set[str]:
+    """What the fault takes hold of: one that is held by another is left alone."""
+    named = TARGETS.get(strike.fault, ("{agent}",))
+    return {name.format(agent=strike.agent) for name in named}
 
 
 @contextlib.contextmanager
