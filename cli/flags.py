@@ -127,6 +127,9 @@ class AgentFlags:
     poll_interval: Annotated[
         str | None, typer.Option(help="wait between claims without a broker [10s]")
     ] = None
+    consumer_timeout: Annotated[
+        str | None, typer.Option(help="replace a Celery child that leaves hints this long [15s]")
+    ] = None
     drain_timeout: Annotated[
         str | None, typer.Option(help="how long a stop lets attempts finish [10s]")
     ] = None

@@ -218,6 +218,8 @@ class WorkerSettings(Settings):
     busy_heartbeat_interval: Duration = 5.0
     poll_interval: Duration = 10.0
     """Wait between claims while the broker is away."""
+    consumer_timeout: Duration = 15.0
+    """Hints that wait this long while the Celery child could take them mean that it is stuck."""
     drain_timeout: Duration = 10.0
     """How long SIGTERM lets running attempts finish."""
     metrics_port: Port | None = 9465

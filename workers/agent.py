@@ -11,25 +11,26 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from ffrtmp.client import Connection, MasterClient
 from ffrtmp.config import WorkerSettings
 from workers import node, recovery
-from workers.child import Child, ChildSettings
+from workers.child import ChildSettings
 from workers.claims import Claims
 from workers.delivery import Delivery
 from workers.encoder import Encoder
 from workers.errors import AgentError
 from workers.hardware import host
 from workers.heartbeat import Heart
+from workers.hints import HintListeners, Hints
 from workers.identity import Identity
 from workers.intake import Intake, Listeners
 from workers.ledger import Ledger, StopReason
 from workers.metrics import Metrics, serve_metrics
 from workers.node import NodeFacts
-from workers.nudge import NudgeListener
 from workers.poller import Poller
 from workers.registration import Registrar, Session
 from workers.runner import Runner
@@ -39,8 +40,6 @@ from workers.spool import Spool
 from workers.threads import start_loop
 
 HEARTBEAT_TIMEOUT = httpx.Timeout(5.0, connect=3.0)
-LONG_OUTAGE_SECONDS = 8.0
-"""After a longer one Celery's own backoff may have grown to 30 s; a new child needs about one."""
 STOP_SECONDS = 6.0
 CHILD_STOP_SECONDS = 3.0
 HUNG_SECONDS = 5.0
@@ -101,12 +100,12 @@ class Agent:
         self._intake = self._build_intake(ffmpeg)
         self._socket = SocketServer(
             self._state,
-            lambda line, is_wanted: self._intake.take_hint(
+            take_hint=lambda line, is_wanted: self._intake.take_hint(
                 line.job_id, trace_parent=line.trace_parent, is_wanted=is_wanted
             ),
+            on_dropped=lambda count: self._metrics.hints.labels("dropped").inc(count),
         )
-        self._child = Child(self._child_settings, on_restart=self._metrics.child_restarts.inc)
-        self._nudges: NudgeListener | None = None
+        self._hints: Hints | None = None
         self._closers: list[Callable[[], None]] = []
 
     def tell(self, order: Order) -> None:
@@ -159,6 +158,8 @@ class Agent:
             jobs_active=lambda: self._slots.busy,
             slots=lambda: self._slots.count,
             undelivered=lambda: self._delivery.waiting,
+            child_faults=lambda: self._hints.child_faults if self._hints else 0,
+            takes_hints=self._hints_arrive,
         )
         self._serve_metrics()
         loops: list[tuple[str, Callable[[threading.Event], None]]] = [
@@ -167,15 +168,11 @@ class Agent:
             ("socket", self._socket.run),
             ("poller", self._poller.run),
         ]
-        broker_url = self._broker_url(session)
+        broker_url = self._settings.broker or session.broker_url
         if broker_url is not None:
-            self._nudges = NudgeListener(
-                broker_url=broker_url,
-                node_id=self._identity.node_id,
-                on_nudge=self._heart.beat_now,
-                on_back=self._on_broker_back,
-            )
-            loops += [("nudges", self._nudges.run), ("child", self._child.run)]
+            self._hints = self._build_hints(broker_url, session)
+            self._closers.append(self._hints.close)
+            loops += self._hints.loops
         for name, loop in loops:
             self._loop(name, loop)
         self._poller.look_now()
@@ -209,7 +206,7 @@ class Agent:
             limit + STOP_SECONDS + CHILD_STOP_SECONDS + HUNG_SECONDS, exit=True
         )
         self._closing.set()
-        self._child.want(False)
+        self._want_hints(False)
         log.info("stopping: %d attempts have %g s to finish", self._slots.busy, limit)
         until = time.monotonic() + limit
         while time.monotonic() < until and self._mailbox.empty():
@@ -231,7 +228,7 @@ class Agent:
             client=self._heart_client,
             registrar=self._registrar,
             ledger=self._ledger,
-            load=lambda: host.load(self._places.output_folder),
+            load=self._load,
             idle_seconds=self._settings.heartbeat_interval,
             busy_seconds=self._settings.busy_heartbeat_interval,
             on_drain=self._on_drain,
@@ -262,7 +259,13 @@ class Agent:
             run=runner.run,
             has_room=self._has_room,
             closing=self._closing,
-            listeners=Listeners(on_change=self._heart.beat_now, on_free_slot=self._poller.look_now),
+            listeners=Listeners(
+                on_change=self._heart.beat_now,
+                on_free_slot=self._poller.look_now,
+                on_hint=lambda is_started: self._metrics.hints.labels(
+                    "started" if is_started else "nothing"
+                ).inc(),
+            ),
         )
 
     def _has_room(self) -> bool:
@@ -270,34 +273,38 @@ class Agent:
         return node.free_bytes(folders) > node.MIN_FREE_BYTES
 
     def _hints_arrive(self) -> bool:
-        return self._nudges is not None and self._nudges.is_connected and self._child.is_running
+        return self._hints is not None and self._hints.arrive
+
+    def _want_hints(self, is_wanted: bool) -> None:
+        if self._hints is not None:
+            self._hints.want(is_wanted)
+
+    def _load(self) -> dict[str, Any]:
+        found = host.load(self._places.output_folder)
+        return found if self._hints is None else found | self._hints.load()
 
     def _on_drain(self, is_draining: bool) -> None:
         """A draining node that still took hints would only throw them away."""
         self._intake.set_draining(is_draining)
-        self._child.want(self._intake.accepts)
+        self._want_hints(self._intake.accepts)
 
-    def _on_broker_back(self, away_seconds: float) -> None:
-        if away_seconds > LONG_OUTAGE_SECONDS:
-            log.info("the broker is back after %.0f s; restarting the Celery child", away_seconds)
-            self._child.restart()
-
-    def _broker_url(self, session: Session) -> str | None:
-        return self._settings.broker or session.broker_url
-
-    def _child_settings(self) -> ChildSettings | None:
-        session = self._registrar.session
-        broker_url = self._broker_url(session)
-        if broker_url is None:
-            return None
-        return ChildSettings(
-            broker_url=broker_url,
-            queue_names=self._facts.queue_names(session.node_id),
-            concurrency=self._slots.count,
-            node_name=session.name,
-            socket_path=self._socket.path,
-            parent_pid=os.getpid(),
-            tracing=self._settings.tracing,
+    def _build_hints(self, broker_url: str, session: Session) -> Hints:
+        return Hints(
+            ChildSettings(
+                broker_url=broker_url,
+                queue_names=self._facts.queue_names(session.node_id),
+                concurrency=self._slots.count,
+                node_name=session.name,
+                socket_path=self._socket.path,
+                parent_pid=os.getpid(),
+                tracing=self._settings.tracing,
+            ),
+            node_id=session.node_id,
+            socket=self._socket,
+            consumer_timeout_seconds=self._settings.consumer_timeout,
+            listeners=HintListeners(
+                on_nudge=self._heart.beat_now, on_restart=self._metrics.child_restarts.inc
+            ),
         )
 
 

@@ -16,10 +16,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listeners:
-    """Who hears of an attempt that started or ended, and of a slot that opened."""
+    """Who hears of an attempt that started or ended, of a slot that opened, and whether a hint
+    became an attempt."""
 
     on_change: Callable[[], None]
     on_free_slot: Callable[[], None]
+    on_hint: Callable[[bool], None]
 
 
 class Intake:
@@ -86,6 +88,7 @@ class Intake:
         except BaseException:
             self._slots.give_back()
             raise
+        self._listeners.on_hint(taken is not None)
         if taken is None:
             self._slots.give_back()
         else:

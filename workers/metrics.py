@@ -19,6 +19,12 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self.hints = Counter(
+            "ffrtmp_worker_hints_total",
+            "Messages from the broker by what became of them.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.child_restarts = Counter(
             "ffrtmp_worker_child_restarts_total",
             "Times the Celery child ended and was started again.",
@@ -31,12 +37,19 @@ class Metrics:
         jobs_active: Callable[[], float],
         slots: Callable[[], float],
         undelivered: Callable[[], float],
+        child_faults: Callable[[], float],
+        takes_hints: Callable[[], float],
     ) -> None:
         """Read these whenever somebody scrapes."""
         gauges = {
             "ffrtmp_worker_jobs_active": ("Attempts running now.", jobs_active),
             "ffrtmp_worker_slots": ("Attempts this node runs at once.", slots),
             "ffrtmp_worker_undelivered": ("Finished attempts not yet reported.", undelivered),
+            "ffrtmp_worker_child_faults": (
+                "Times in the last ten minutes that the Celery child ended unasked or was stuck.",
+                child_faults,
+            ),
+            "ffrtmp_worker_takes_hints": ("1 while the Celery child takes hints.", takes_hints),
         }
         for name, (text, reading) in gauges.items():
             Gauge(name, text, registry=self.registry).set_function(reading)

@@ -1,5 +1,6 @@
-"""The agent's ear: a Unix socket on which the Celery child hands in hints, one per connection."""
+"""The agent's ear: a Unix socket on which the Celery child speaks, one line per connection."""
 
+import contextlib
 import json
 import logging
 import os
@@ -7,7 +8,7 @@ import select
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,15 @@ from workers.unix_path import short_path
 SOCKET_FILE = "agent.sock"
 MAX_LINE_BYTES = 4096
 LINE_SECONDS = 5.0
+UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 log = logging.getLogger(__name__)
 
 
@@ -30,14 +40,31 @@ class HintLine:
     trace_parent: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DroppedLine:
+    """The child has thrown away messages that are no hints of this release."""
+
+    count: int
+
+
 class SocketServer:
-    """Serves each connection on a thread; closing the connection tells the child it is over."""
+    """Serves each connection on a thread; closing the connection tells the child it is over.
+
+    Attributes: ``heard``, lines read so far; ``held``, hints that are being served now.
+    """
 
     def __init__(
-        self, state_folder: Path, take_hint: Callable[[HintLine, Callable[[], bool]], None]
+        self,
+        state_folder: Path,
+        *,
+        take_hint: Callable[[HintLine, Callable[[], bool]], None],
+        on_dropped: Callable[[int], None],
     ) -> None:
         self.path = path = state_folder.absolute() / SOCKET_FILE
         self._take_hint = take_hint
+        self._on_dropped = on_dropped
+        self._counting = threading.Lock()
+        self.heard = self.held = 0
         self._is_closed = False
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -68,25 +95,43 @@ class SocketServer:
     def _serve(self, connection: socket.socket) -> None:
         with connection:
             line = _read_line(connection)
-            if line is not None:
-                self._take_hint(line, lambda: _is_open(connection))
+            if line is None:
+                return
+            with self._counted():
+                if isinstance(line, HintLine):
+                    self._take_hint(line, lambda: _is_open(connection))
+                else:
+                    self._on_dropped(line.count)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._counting:
+            self.heard += 1
+            self.held += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self.held -= 1
 
 
-def _read_line(connection: socket.socket) -> HintLine | None:
+def _read_line(connection: socket.socket) -> HintLine | DroppedLine | None:
     if _peer_user(connection) != os.geteuid():
         return None
     connection.settimeout(LINE_SECONDS)
     try:
         with connection.makefile("rb") as file:
             said = json.loads(file.readline(MAX_LINE_BYTES))
+        if "dropped" in said:
+            return DroppedLine(count=max(0, int(said["dropped"])))
         trace_parent = said.get("trace_parent")
         return HintLine(
             job_id=str(said["job_id"])[:255],
             rank=int(said["rank"]),
             trace_parent=None if trace_parent is None else str(trace_parent),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        log.warning("a hint that cannot be read: %s", error)
+    except UNREADABLE as error:
+        log.warning("a line of the Celery child that cannot be read: %s", error)
         return None
 
 

@@ -108,8 +108,13 @@ def flower_app(broker_url: str) -> Celery:
 
 
 def celery_queue(name: str) -> Queue:
-    """A Celery queue; its lists in Redis are ``name`` and ``name\\x06\\x16<rank>``."""
+    """A Celery queue; ``list_name`` says where its messages lie."""
     return Queue(name, routing_key=name)  # type: ignore[no-untyped-call]
+
+
+def list_name(queue_name: str, rank: int) -> str:
+    """The Redis list that holds the hints of one rank in a Celery queue."""
+    return f"{queue_name}\x06\x16{rank}" if rank else queue_name
 
 
 def restrict_remote_control() -> None:

@@ -1,10 +1,13 @@
 """A farm whose every part is a process of its own, so that a test can hurt each alone."""
 
+import base64
 import contextlib
+import json
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import redis
 
 from ffrtmp.broker import embedded
@@ -43,6 +46,28 @@ class Broker:
     def client(self) -> redis.Redis:
         """Another connection to it, as its administrator."""
         return redis.Redis.from_url(self.url)
+
+    def server(self) -> psutil.Process:
+        """The server's process."""
+        assert self._process is not None
+        return psutil.Process(self._process.popen.pid)
+
+    def listeners(self, proxy: Proxy) -> int:
+        """Celery workers that wait for a message behind ``proxy``."""
+        ports = proxy.ports_beyond()
+        with self.client() as client:
+            waiting = [it["addr"] for it in client.client_list() if "b" in it["flags"]]
+        return sum(int(address.rpartition(":")[2]) in ports for address in waiting)
+
+    def hinted(self) -> list[str]:
+        """The job ids of the hints that lie in it, node queues included."""
+        found = []
+        with self.client() as client:
+            for key in client.scan_iter("*", _type="list"):
+                for item in client.lrange(key, 0, -1):
+                    _, kwargs, _ = json.loads(base64.b64decode(json.loads(item)["body"]))
+                    found += [kwargs["job_id"]] if "job_id" in kwargs else []
+        return found
 
 
 class Part:
@@ -121,6 +146,12 @@ class ChaosFarm:
         agent = AgentProcess(api, self.folder / name, **({"broker": broker} | more))
         self.agents.append(agent)
         return agent
+
+    def wait_for_listeners(self, count: int) -> None:
+        """Return when the Celery children of ``count`` agents wait for hints."""
+        wait_until(
+            lambda: self.broker.listeners(self.to_broker) == count, what="the children to listen"
+        )
 
     def clear(self) -> None:
         """Kill the agents and cancel what is left."""

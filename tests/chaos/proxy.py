@@ -13,14 +13,16 @@ class Proxy:
     """Listens on a free loopback port and forwards to ``port``; every fault lasts until healed.
 
     ``cut``: refused and reset, as when the host is gone. ``freeze``: connections stay open and
-    nothing passes, as when packets are dropped. ``drop_answers``: requests arrive, what comes
-    back is thrown away and the connection closed.
+    nothing passes, as when packets are dropped. ``strand``: the same for ever for the connections
+    there are now, while new ones work. ``drop_answers``: requests arrive, what comes back is
+    thrown away and the connection closed.
     """
 
     def __init__(self, port: int) -> None:
         self._target = port
         self._lock = threading.Lock()
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self._stranded: set[tuple[socket.socket, socket.socket]] = set()
         self._flows = threading.Event()
         self._flows.set()
         self._is_cut = self._is_closed = False
@@ -38,6 +40,11 @@ class Proxy:
     def freeze(self) -> None:
         """Let nothing pass; connections, old and new, stay open."""
         self._flows.clear()
+
+    def strand(self) -> None:
+        """Throw away what is sent on the present connections from now on; none is closed."""
+        with self._lock:
+            self._stranded |= self._pairs
 
     def drop_answers(self, count: int) -> None:
         """Close the next ``count`` connections on which an answer comes back, without it."""
@@ -57,6 +64,11 @@ class Proxy:
     def has_dropped(self) -> bool:
         """Whether every answer that was to be dropped has been."""
         return self._answers_to_drop == 0
+
+    def ports_beyond(self) -> set[int]:
+        """The local ports of its connections to what is behind it."""
+        with self._lock:
+            return {far.getsockname()[1] for _, far in self._pairs}
 
     def close(self) -> None:
         """Stop listening and end every connection."""
@@ -104,6 +116,8 @@ class Proxy:
         with contextlib.suppress(OSError), self._until_closed(pair):
             while data := source.recv(CHUNK_BYTES):
                 self._flows.wait()
+                if pair in self._stranded:
+                    continue
                 if source is pair[1] and self._is_to_be_dropped():
                     return
                 sink.sendall(data)
@@ -122,6 +136,7 @@ class Proxy:
         finally:
             with self._lock:
                 self._pairs.discard(pair)
+                self._stranded.discard(pair)
             hang_up(pair)
 
 

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from ffrtmp.client import ClientError, Connection, MasterClient
 from ffrtmp.config import MasterSettings, WorkerSettings, child_environment
@@ -139,6 +141,17 @@ class AgentProcess(Process):
                 if "workers.celery_child" in child.cmdline():
                     return child
         return None
+
+    def metric(self, name: str, **labels: str) -> float:
+        """A sample of its /metrics; 0 where there is none yet. Give it a ``metrics_port``."""
+        url = f"http://127.0.0.1:{self.settings.metrics_port}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            text = answer.read().decode()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == name and sample.labels == labels:
+                    return float(sample.value)
+        return 0.0
 
     def parts(self) -> list[Path]:
         return list((self.state / "output").glob(".*.part"))

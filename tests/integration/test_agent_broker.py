@@ -107,7 +107,8 @@ class Ear:
         self.hints: list[HintLine] = []
         self.hung_up: list[HintLine] = []
         self.let_go = threading.Event()
-        self.server = SocketServer(folder, self._take)
+        self.dropped: list[int] = []
+        self.server = SocketServer(folder, take_hint=self._take, on_dropped=self.dropped.append)
 
     def _take(self, line: HintLine, is_wanted: Callable[[], bool]) -> None:
         self.hints.append(line)
@@ -135,7 +136,7 @@ def child_of(broker: Broker, ear: Ear, *, on_restart: Callable[[], None] = lambd
         socket_path=ear.server.path,
         parent_pid=os.getpid(),
     )
-    return Child(lambda: settings, on_restart=on_restart)
+    return Child(settings, on_restart=on_restart)
 
 
 def ring(broker: Broker, queue: str, rank: int) -> None:

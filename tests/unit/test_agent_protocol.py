@@ -553,7 +553,9 @@ def intake_of(node: Node, slots: Slots, *, has_room: bool = True) -> Intake:
         run=lambda _claim, held: node.ledger.remove(held),
         has_room=lambda: has_room,
         closing=node.stop,
-        listeners=Listeners(on_change=lambda: None, on_free_slot=lambda: None),
+        listeners=Listeners(
+            on_change=lambda: None, on_free_slot=lambda: None, on_hint=lambda _: None
+        ),
     )
 
 
