@@ -8,6 +8,7 @@ import pytest
 
 from tests.chaos.farm import ChaosFarm
 from tests.invariants import file_violations, violations
+from tests.postgresql import PostgreSql, running_postgresql
 
 MakeFarm = Callable[..., ChaosFarm]
 
@@ -58,3 +59,10 @@ def farm(module_farm: ChaosFarm) -> Iterator[ChaosFarm]:
     finally:
         module_farm.clear()
     check(module_farm)
+
+
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSql]:
+    """A server of the module's own, to hurt."""
+    with running_postgresql(tmp_path_factory.getbasetemp().parent / "postgresql.lock") as server:
+        yield server

@@ -43,6 +43,12 @@ class Broker:
             self._process.kill()
             self._process = None
 
+    @property
+    def pid(self) -> int:
+        """Of its process, while it runs."""
+        assert self._process is not None
+        return self._process.popen.pid
+
     def client(self) -> redis.Redis:
         """Another connection to it, as its administrator."""
         return redis.Redis.from_url(self.url)
@@ -130,7 +136,7 @@ class ChaosFarm:
 
     def wait_until_ready(self) -> None:
         """Return when the API answers."""
-        wait_until(self._answers, what="the API to answer")
+        wait_until(self._answers, seconds=90.0, what="the API to answer")
 
     def start_agent(
         self, name: str, *, to_api: Proxy | None = None, to_broker: Proxy | None = None, **more: Any

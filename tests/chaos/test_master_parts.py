@@ -1,0 +1,268 @@
+"""Parts of the master die, are away for long, are there twice, or lag."""
+
+import os
+import signal
+import sqlite3
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from ffrtmp.broker.app import control_app
+from ffrtmp.broker.messages import RECONCILE_TASK
+from ffrtmp.client import MasterUnreachable
+from ffrtmp.domain.event import Event, EventKind
+from ffrtmp.domain.hint import CONTROL_QUEUE
+from ffrtmp.domain.job import JobStatus
+from tests.chaos.conftest import MakeFarm
+from tests.chaos.farm import PASS_SECONDS, ChaosFarm, Part
+from tests.integration.agents import cancel_all
+from tests.waiting import wait_until
+
+NODE_TIMEOUT = 3.0
+OUTAGE_SECONDS = 2 * NODE_TIMEOUT
+NEVER = 3600.0
+PASSES_DUE = 720
+BODY = {"scenario": "360p30-h264", "parameters": {"duration": 0.1}}
+
+
+def events_of(farm: ChaosFarm, *kinds: EventKind) -> list[Event]:
+    with farm.store() as store, store.read() as tx:
+        return [event for event in tx.events.after(0, limit=1_000_000) if event.kind in kinds]
+
+
+def last_event(farm: ChaosFarm) -> int:
+    with farm.store() as store, store.read() as tx:
+        return max((event.id or 0 for event in tx.events.after(0, limit=1_000_000)), default=0)
+
+
+def passes(farm: ChaosFarm) -> float:
+    """A number that every finished pass changes."""
+    with farm.store() as store, store.read() as tx:
+        return float(tx.clock.read().last_pass_at.timestamp())
+
+
+@contextmanager
+def suspended(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFarm]:
+    running = ChaosFarm(tmp_path_factory.mktemp("quick"), node_timeout=NODE_TIMEOUT)
+    try:
+        yield running.start()
+    finally:
+        running.close()
+
+
+@pytest.mark.parametrize("away", ["api", "control", "control and beat"])
+def test_an_outage_longer_than_the_node_timeout_declares_nobody_offline(
+    quick: ChaosFarm, away: str
+) -> None:
+    agent = quick.start_agent(f"away-{away.replace(' ', '-')}").ready()
+    encode = quick.submit("1080p30-h264", duration=3600)
+    wait_until(agent.ffmpegs, what="an ffmpeg")
+    since = last_event(quick)
+    parts = {"api": [quick.api], "control": [quick.control]}.get(away, [quick.control, quick.beat])
+    for part in parts:
+        part.kill()
+    time.sleep(OUTAGE_SECONDS)
+    for part in parts:
+        part.start()
+    quick.wait_until_ready()
+    before = passes(quick)
+    wait_until(lambda: passes(quick) > before + NODE_TIMEOUT / 2, what="passes again")
+    seen = quick.client.job(encode.id)
+    offline = [e for e in events_of(quick, EventKind.NODE_OFFLINE) if (e.id or 0) > since]
+    quick.clear()
+
+    assert (seen.status, seen.attempt) == (JobStatus.RUNNING, 1)
+    assert offline == []
+
+
+def test_work_goes_on_without_control_and_a_node_lost_meanwhile_gets_a_full_timeout(
+    quick: ChaosFarm,
+) -> None:
+    agent = quick.start_agent("lonely", poll_interval=0.2).ready()
+    quick.control.kill()
+    quick.beat.kill()
+    job = quick.submit()
+    done = quick.wait_for(job, JobStatus.COMPLETED)
+    time.sleep(NODE_TIMEOUT)
+    agent.kill()
+    node = quick.client.node("lonely")
+    time.sleep(OUTAGE_SECONDS)
+    since = last_event(quick)
+    before = passes(quick)
+    quick.control.start()
+    quick.beat.start()
+    wait_until(lambda: passes(quick) > before, what="the first pass")
+    # Read after the pass was made: a lower bound of what the node is given.
+    first_pass = passes(quick)
+    (offline,) = wait_until(
+        lambda: [
+            e
+            for e in events_of(quick, EventKind.NODE_OFFLINE)
+            if (e.id or 0) > since and e.node_id == node.id
+        ],
+        what="the node to be offline",
+    )
+    quick.clear()
+
+    assert done.attempt == 1
+    assert offline.at.timestamp() - first_pass >= NODE_TIMEOUT - 2 * PASS_SECONDS
+
+
+def test_two_controls_and_two_beats_make_every_transition_once(quick: ChaosFarm) -> None:
+    twins = [
+        Part(quick.settings.model_copy(update={}), only, quick.folder)
+        for only in ("control", "beat")
+    ]
+    for twin in twins:
+        twin.start()
+    since = last_event(quick)
+    try:
+        agents = [quick.start_agent(f"twin-{n}", slots=2).ready() for n in range(2)]
+        jobs = [quick.submit("720p30-h264", duration=3600) for _ in range(4)]
+        for job in jobs:
+            quick.wait_for(job, JobStatus.RUNNING)
+        for agent in agents:
+            agent.kill()
+        lost = {quick.client.node(f"twin-{n}").id for n in range(2)}
+        for job in jobs:
+            quick.wait_for(job, JobStatus.PENDING)
+        wait_until(
+            lambda: all(n.status == "offline" for n in quick.client.nodes().nodes if n.id in lost),
+            what="both nodes to be offline",
+        )
+    finally:
+        for twin in twins:
+            twin.kill()
+    new = [
+        e
+        for e in events_of(quick, EventKind.NODE_OFFLINE, EventKind.JOB_RETRY_SCHEDULED)
+        if (e.id or 0) > since
+    ]
+    quick.clear()
+
+    assert Counter(e.node_id for e in new if e.kind is EventKind.NODE_OFFLINE) == dict.fromkeys(
+        lost, 1
+    )
+    retried = [e for e in new if e.kind is EventKind.JOB_RETRY_SCHEDULED]
+    assert Counter((e.job_id, e.attempt) for e in retried) == {(job.id, 1): 1 for job in jobs}
+
+
+def test_a_job_whose_master_died_between_commit_and_ring_is_rung_by_a_pass(
+    quick: ChaosFarm,
+) -> None:
+    quick.start_agent("rung", poll_interval=NEVER).ready()
+    quick.control.kill()
+    since = last_event(quick)
+    with ThreadPoolExecutor(1) as pool, suspended(quick.broker.pid):
+        asked = pool.submit(quick.submit)
+        wait_until(
+            lambda: [e for e in events_of(quick, EventKind.JOB_SUBMITTED) if (e.id or 0) > since],
+            what="the commit",
+        )
+        quick.api.kill()
+        with pytest.raises(MasterUnreachable):
+            asked.result()
+    quick.api.start()
+    quick.wait_until_ready()
+    (event,) = [e for e in events_of(quick, EventKind.JOB_SUBMITTED) if (e.id or 0) > since]
+    job = quick.client.job(str(event.job_id))
+    was_rung = job.status is not JobStatus.PENDING
+    quick.control.start()
+    done = quick.wait_for(job, JobStatus.COMPLETED)
+    quick.clear()
+
+    assert not was_rung
+    assert done.attempt == 1
+
+
+def test_a_submit_whose_master_died_before_the_commit_stores_nothing_and_its_retry_one_job(
+    quick: ChaosFarm,
+) -> None:
+    key = uuid.uuid4().hex
+    since = last_event(quick)
+    other = sqlite3.connect(quick.folder / "farm.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(quick.client.submit, BODY, idempotency_key=key)
+        # It has arrived and waits for the lock as soon as another request was answered.
+        threading.Event().wait(0.5)
+        quick.client.health()
+        assert not asked.done()
+        quick.api.kill()
+        with pytest.raises(MasterUnreachable):
+            asked.result()
+    other.close()
+    stored = [e for e in events_of(quick, EventKind.JOB_SUBMITTED) if (e.id or 0) > since]
+    quick.api.start()
+    quick.wait_until_ready()
+    first = quick.client.submit(BODY, idempotency_key=key)
+    again = quick.client.submit(BODY, idempotency_key=key)
+    quick.clear()
+
+    assert stored == []
+    assert first.id == again.id
+
+
+def test_a_pass_killed_in_the_middle_is_completed_by_the_next(make_farm: MakeFarm) -> None:
+    """The lock lets a pass begin and holds it at its first write, where control is killed."""
+    farm = make_farm(node_timeout=NODE_TIMEOUT)
+    agent = farm.start_agent("half").ready()
+    job = farm.submit("720p30-h264", duration=3600)
+    farm.wait_for(job, JobStatus.RUNNING)
+    agent.kill()
+    for _ in range(4):
+        other = sqlite3.connect(farm.folder / "farm.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        time.sleep(PASS_SECONDS)
+        farm.control.kill()
+        other.close()
+        farm.control.start()
+        before = passes(farm)
+        wait_until(lambda before=before: passes(farm) > before, what="a pass")  # type: ignore[misc]
+
+    lost = farm.wait_for(job, JobStatus.PENDING)
+    retries = events_of(farm, EventKind.JOB_RETRY_SCHEDULED)
+
+    assert lost.attempt == 1
+    assert len(retries) == 1
+
+
+def test_passes_that_were_due_all_at_once_do_not_pile_up(quick: ChaosFarm) -> None:
+    """A control worker that hung for an hour finds the messages of that hour."""
+    app = control_app(quick.broker.url, scheduler_interval_seconds=PASS_SECONDS)
+    assert quick.control.process is not None
+    with suspended(quick.control.process.popen.pid), app.connection_for_write() as connection:
+        for _ in range(PASSES_DUE):
+            app.send_task(
+                RECONCILE_TASK,
+                queue=CONTROL_QUEUE,
+                expires=PASS_SECONDS,
+                ignore_result=True,
+                connection=connection,
+            )
+        time.sleep(2 * PASS_SECONDS)
+    with quick.broker.client() as broker:
+        wait_until(lambda: broker.llen(CONTROL_QUEUE) <= 2, what="an empty control queue")
+    before = passes(quick)
+    quick.start_agent("after", poll_interval=NEVER).ready()
+    done = quick.wait_for(quick.submit(), JobStatus.COMPLETED)
+    cancel_all(quick.client)
+    quick.clear()
+
+    assert done.attempt == 1
+    wait_until(lambda: passes(quick) > before, what="passes again")
