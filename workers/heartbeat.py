@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from ffrtmp.client import ClientError, MasterRefused
 from ffrtmp.domain.attempt import Order
 from ffrtmp.schemas import Heartbeat, HeartbeatAnswer
-from workers.clock import boot_seconds
+from workers.clock import boot_seconds, date_now, skew_seconds
 from workers.ledger import Ledger, StopReason, sure_seconds
 from workers.registration import Registrar, must_register_again
 from workers.tracing import span
@@ -54,6 +54,7 @@ class Heart:
         self._on_drain = on_drain
         self._on_beat = on_beat
         self._asked = threading.Event()
+        self._skew_seconds = 0.0
 
     def beat_now(self) -> None:
         """Do not wait for the interval."""
@@ -77,6 +78,7 @@ class Heart:
             attempts=[held.beat(snapshot.seq) for held in snapshot.attempts],
             claims_in_flight=list(snapshot.claims_in_flight),
             load=dict(self._load()),
+            clock_skew_seconds=self._skew_seconds,
         )
         # Before it is sent: the master may have renewed the leases long before it is heard.
         sent_at = boot_seconds()
@@ -88,6 +90,10 @@ class Heart:
         except ClientError as error:
             log.warning("no answer to heartbeat %d: %s", snapshot.seq, error)
             return False
+        if answer.at is not None:
+            self._skew_seconds = skew_seconds(
+                date_now(), answer.at, round_trip_seconds=boot_seconds() - sent_at
+            )
         self._obey(answer, lease_until=sent_at + sure_seconds(answer.node_timeout_seconds))
         return True
 

@@ -88,6 +88,8 @@ async def _prove_alive(farm: Farm, seconds: float) -> None:
             await run_in_threadpool(farm.prove_alive)
         except FarmError as error:
             log.warning("no proof of life: %s", error)
+        except Exception:
+            log.exception("no proof of life")
         await asyncio.sleep(seconds)
 
 

@@ -17,6 +17,7 @@ from ffrtmp.domain.errors import (
     Forbidden,
     InvalidRequest,
     NotFound,
+    StorageFull,
     Unauthenticated,
     Unavailable,
 )
@@ -24,12 +25,14 @@ from ffrtmp.schemas import ErrorAnswer
 
 log = logging.getLogger(__name__)
 
+# A kind stands before the kinds it is a case of.
 STATUS: Mapping[type[FarmError], int] = {
     InvalidRequest: 422,
     Unauthenticated: 401,
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    StorageFull: 507,
     Unavailable: 503,
 }
 ANY_REFUSAL: dict[int | str, dict[str, Any]] = {
@@ -71,7 +74,7 @@ def _farm_error(_request: Request, error: Exception) -> Response:
     headers = {}
     if status == STATUS[Unauthenticated]:
         headers["WWW-Authenticate"] = "Bearer"
-    if status == STATUS[Unavailable]:
+    if isinstance(error, Unavailable):
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return error_response(status, error.code, error.message, field=error.field, headers=headers)
 

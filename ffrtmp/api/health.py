@@ -14,8 +14,8 @@ router = APIRouter()
 
 
 @router.get("/health", tags=["health"])
-def health() -> dict[str, str]:
-    """Alive; needs no key."""
+async def health() -> dict[str, str]:
+    """Alive, also while every thread waits for the database; needs no key."""
     return {"status": "ok", "version": __version__}
 
 

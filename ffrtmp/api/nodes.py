@@ -102,6 +102,7 @@ def heartbeat(
             attempts=said,
             claims_in_flight=frozenset(body.claims_in_flight),
             load=body.load,
+            clock_skew_seconds=body.clock_skew_seconds,
         )
     )
     orders = [
@@ -109,7 +110,10 @@ def heartbeat(
         for one, order in answer.orders
     ]
     return HeartbeatAnswer(
-        attempts=orders, drain=answer.drain, node_timeout_seconds=settings.node_timeout
+        attempts=orders,
+        drain=answer.drain,
+        node_timeout_seconds=settings.node_timeout,
+        at=farm.context.now(),
     )
 
 

@@ -16,6 +16,7 @@ FarmError
 │   ├── NodeNotAccepting    the node is offline or draining
 │   └── NodeHasWork         the node still runs attempts
 └── Unavailable             database or broker does not answer; ask again
+    └── StorageFull         the database has no space left
 """
 
 
@@ -118,3 +119,9 @@ class Unavailable(FarmError):  # noqa: N818
     """Database or broker does not answer now; the same request may be sent again."""
 
     code = "unavailable"
+
+
+class StorageFull(Unavailable):
+    """The database has no space left; the same request may be sent again when it has."""
+
+    code = "storage_full"

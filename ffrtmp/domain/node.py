@@ -8,6 +8,9 @@ from typing import Any
 
 from ffrtmp.domain.ranking import Queue
 
+CLOCK_SKEW_SECONDS = 5.0
+"""A clock that differs from the master's by more is reported; nothing of the farm depends on it."""
+
 
 class NodeStatus(StrEnum):
     """What the farm may expect of a node.
@@ -47,7 +50,11 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One row of the nodes table; ``heard_farm`` is the farm time of its last heartbeat."""
+    """One row of the nodes table.
+
+    ``heard_farm`` is the farm time of its last heartbeat; ``clock_skew_seconds`` how far its
+    clock is, at the least, ahead of the master's, or behind where it is negative.
+    """
 
     id: str
     name: str
@@ -67,6 +74,7 @@ class Node:
     last_heartbeat_at: datetime
     registered_at: datetime
     load: Mapping[str, Any]
+    clock_skew_seconds: float
     drain_reason: str | None = None
 
     def status(self, *, slots_busy: int) -> NodeStatus:
@@ -76,6 +84,11 @@ class Node:
         if self.is_draining:
             return NodeStatus.DRAINING
         return NodeStatus.BUSY if slots_busy >= self.slots else NodeStatus.AVAILABLE
+
+    @property
+    def has_wrong_clock(self) -> bool:
+        """True where its clock and the master's differ by more than is usual."""
+        return abs(self.clock_skew_seconds) > CLOCK_SKEW_SECONDS
 
     @property
     def accepts_work(self) -> bool:

@@ -81,6 +81,8 @@ class NodeAnswer(Answer):
     registered_at: datetime
     running: list[RunningAttempt]
     version: str
+    clock_skew_seconds: float = 0.0
+    """How far its clock is ahead of the master's, at the least; negative where it is behind."""
     drain_reason: str | None = None
 
 
@@ -150,6 +152,8 @@ class Heartbeat(Wire):
     claims_in_flight: Annotated[list[Name], Field(max_length=MAX_HELD_ATTEMPTS)] = []
     """Claims sent and not answered when this heartbeat was built."""
     load: Annotated[Facts, Field(max_length=32)] = {}
+    clock_skew_seconds: Annotated[float, Field(strict=True, ge=-1e10, le=1e10)] = 0.0
+    """How far the node's clock is ahead of ``at`` in the last answer, at the least."""
 
 
 class AttemptOrder(Answer):
@@ -166,3 +170,5 @@ class HeartbeatAnswer(Answer):
     attempts: list[AttemptOrder]
     drain: bool
     node_timeout_seconds: float
+    at: datetime | None = None
+    """The master's clock when it answered."""

@@ -1,8 +1,9 @@
 """What nodes and people do with nodes: register, beat, drain, remove, look."""
 
 import hmac
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -15,6 +16,8 @@ from ffrtmp.domain.retry import FailureClass
 from ffrtmp.services.context import Context
 from ffrtmp.services.endings import Ending, end_attempt
 from ffrtmp.store.engine import Transaction
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class Beat:
     attempts: Sequence[AttemptProgress]
     claims_in_flight: frozenset[str]
     load: Mapping[str, Any] = field(default_factory=dict)
+    clock_skew_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,9 +165,24 @@ class NodeService:
 
     def _hear(self, tx: Transaction, node: Node, beat: Beat, farm_seconds: float) -> None:
         now = self._context.now()
-        tx.nodes.hear(node.id, seq=beat.seq, load=beat.load, farm_seconds=farm_seconds, now=now)
+        tx.nodes.hear(
+            node.id,
+            seq=beat.seq,
+            load=beat.load,
+            clock_skew_seconds=beat.clock_skew_seconds,
+            farm_seconds=farm_seconds,
+            now=now,
+        )
         if node.is_offline:
             tx.events.append(self._event(EventKind.NODE_ONLINE, node))
+        heard = replace(node, clock_skew_seconds=beat.clock_skew_seconds)
+        if heard.has_wrong_clock and not node.has_wrong_clock:
+            log.warning(
+                "the clock of node %s is %.0f s %s this master's",
+                node.name,
+                abs(heard.clock_skew_seconds),
+                "ahead of" if heard.clock_skew_seconds > 0 else "behind",
+            )
 
     def _order(
         self, tx: Transaction, node: Node, said: AttemptProgress, farm_seconds: float

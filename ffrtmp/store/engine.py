@@ -11,19 +11,22 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import StaticPool
 
-from ffrtmp.domain.errors import Unavailable
 from ffrtmp.store.attempts import Attempts
 from ffrtmp.store.clock import ClockRow
 from ffrtmp.store.events import Events
+from ffrtmp.store.failures import is_read_only, translated
 from ffrtmp.store.jobs import Jobs
 from ffrtmp.store.nodes import Nodes
 from ffrtmp.store.submissions import Submissions
 
-BUSY_TIMEOUT_SECONDS = 10.0
+BUSY_TIMEOUT_SECONDS = 4.0
+"""For a connection of the pool, and again for a lock: both stay within the 10 s clients wait."""
+CONNECT_TIMEOUT_SECONDS = 4
+STATEMENT_TIMEOUT_SECONDS = 30
+IDLE_TIMEOUT_SECONDS = 30
+"""A process that hangs, or whose host is gone, holds its locks no longer than this."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 0x66667274  # "ffrt": any number that other users of the database do not take
 
@@ -66,9 +69,7 @@ class Store:
             self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", pool_size=1)
             self._reader = _sqlite_engine(self.url, "BEGIN", pool_size=10)
         else:
-            self._writer = self._reader = sa.create_engine(
-                self.url, pool_size=10, max_overflow=10, pool_timeout=10, pool_pre_ping=True
-            )
+            self._writer = self._reader = _postgresql_engine(self.url)
 
     def make_room(self) -> None:
         """Make the folder of a SQLite file, for its owner alone."""
@@ -78,19 +79,22 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that may change rows; committed at the end, rolled back on any error."""
-        with _translated(), self._writer.begin() as connection:
+        with translated(), self._writer.begin() as connection:
             yield Transaction.over(connection)
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A transaction that only reads, never waiting for a writer on SQLite."""
-        with _translated(), self._reader.connect() as connection:
+        with translated(), self._reader.connect() as connection:
             yield Transaction.over(connection)
 
     def migrate(self, *, now: datetime) -> None:
         """Bring the schema to this release's; safe when several processes do it at once."""
-        with _translated(), self._writer.begin() as connection:
+        with translated(), self._writer.begin() as connection:
             if not self.is_sqlite:
+                # Another process may migrate for longer than any request should take.
+                connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             config = Config()
             config.set_main_option("script_location", str(MIGRATIONS))
@@ -102,20 +106,6 @@ class Store:
         """Give back every connection."""
         self._writer.dispose()
         self._reader.dispose()
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except PoolTimeoutError as error:
-        raise Unavailable("the database is busy; try again") from error
-    except OperationalError as error:
-        raise Unavailable(f"the database does not answer: {error.orig}") from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise Unavailable(f"the database connection broke: {error.orig}") from error
-        raise
 
 
 def _memory_engine() -> sa.Engine:
@@ -133,6 +123,38 @@ def _sqlite_engine(url: sa.URL, begin: str, *, pool_size: int) -> sa.Engine:
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
     )
     _prepare(engine, begin)
+    return engine
+
+
+def _postgresql_engine(url: sa.URL) -> sa.Engine:
+    """Nothing waits for ever on a server that is gone; what the URL says goes before these."""
+    limits = {
+        "lock_timeout": BUSY_TIMEOUT_SECONDS,
+        "statement_timeout": STATEMENT_TIMEOUT_SECONDS,
+        "idle_in_transaction_session_timeout": IDLE_TIMEOUT_SECONDS,
+    }
+    known = {
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "tcp_user_timeout": 10_000,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "options": " ".join(f"-c {name}={seconds * 1000:.0f}" for name, seconds in limits.items()),
+    }
+    engine = sa.create_engine(
+        url,
+        pool_size=10,
+        max_overflow=10,
+        pool_timeout=BUSY_TIMEOUT_SECONDS,
+        pool_pre_ping=True,
+        connect_args={name: value for name, value in known.items() if name not in url.query},
+    )
+
+    @sa.event.listens_for(engine, "handle_error")
+    def _failed(context: sa.engine.ExceptionContext) -> None:
+        if is_read_only(context.original_exception):
+            context.is_disconnect = True
+
     return engine
 
 

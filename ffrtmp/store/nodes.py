@@ -85,6 +85,7 @@ class Nodes:
         *,
         seq: int,
         load: Mapping[str, Any],
+        clock_skew_seconds: float,
         farm_seconds: float,
         now: datetime,
     ) -> None:
@@ -97,6 +98,7 @@ class Nodes:
                 heartbeat_seq=seq,
                 last_heartbeat_at=now,
                 load=dict(load),
+                clock_skew_seconds=clock_skew_seconds,
                 is_offline=False,
             )
         )
@@ -147,6 +149,7 @@ def _registered(said: Registration, *, farm_seconds: float, now: datetime) -> di
         "heartbeat_seq": 0,
         "last_heartbeat_at": now,
         "load": {},
+        "clock_skew_seconds": 0.0,
     }
 
 

@@ -174,6 +174,7 @@ nodes = sa.Table(
     sa.Column("last_heartbeat_at", UtcDateTime, nullable=False),
     sa.Column("registered_at", UtcDateTime, nullable=False),
     sa.Column("load", sa.JSON, nullable=False),
+    sa.Column("clock_skew_seconds", sa.Float, nullable=False),
 )
 sa.Index("ix_nodes_heard", nodes.c.is_offline, nodes.c.heard_farm)
 

@@ -187,6 +187,7 @@ def upgrade() -> None:
         sa.Column("last_heartbeat_at", UtcDateTime(), nullable=False),
         sa.Column("registered_at", UtcDateTime(), nullable=False),
         sa.Column("load", sa.JSON(), nullable=False),
+        sa.Column("clock_skew_seconds", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_nodes")),
         sa.UniqueConstraint("address", name=op.f("uq_nodes_address")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_nodes_token_hash")),
