@@ -11,7 +11,7 @@ from ffrtmp.client import MasterClient
 from ffrtmp.schemas import NodeAnswer
 
 POLL_SECONDS = 0.5
-COLUMNS = ("name", "address", "status", "slots", "queues", "last heartbeat", "version")
+COLUMNS = ("name", "address", "status", "slots", "queues", "last heartbeat", "version", "reason")
 
 NodeArgument = Annotated[str, typer.Argument(help="id, name or address", show_default=False)]
 
@@ -96,6 +96,8 @@ def _show(session: Session, node: NodeAnswer) -> None:
 
 def _row(node: NodeAnswer) -> tuple[object, ...]:
     slots = f"{node.slots_busy}/{node.slots}"
+    if node.slots_lost:
+        slots += f", {node.slots_lost} lost"
     return (
         node.name,
         node.address,
@@ -104,4 +106,5 @@ def _row(node: NodeAnswer) -> tuple[object, ...]:
         node.queues,
         node.last_heartbeat,
         node.version,
+        node.drain_reason or "",
     )

@@ -222,6 +222,8 @@ class WorkerSettings(Settings):
     """Hints that wait this long while the Celery child could take them mean that it is stuck."""
     drain_timeout: Duration = 10.0
     """How long SIGTERM lets running attempts finish."""
+    kill_timeout: Duration = 30.0
+    """How long an attempt may outlive the order to end before its slot is written off."""
     metrics_port: Port | None = 9465
     ffmpeg: Path | None = None
     tracing: Tracing = Tracing()

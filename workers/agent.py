@@ -157,6 +157,7 @@ class Agent:
         self._metrics.observe(
             jobs_active=lambda: self._slots.busy,
             slots=lambda: self._slots.count,
+            slots_lost=lambda: self._slots.lost,
             undelivered=lambda: self._delivery.waiting,
             child_faults=lambda: self._hints.child_faults if self._hints else 0,
             takes_hints=self._hints_arrive,
@@ -229,6 +230,7 @@ class Agent:
             registrar=self._registrar,
             ledger=self._ledger,
             load=self._load,
+            slots_lost=lambda: self._slots.lost,
             idle_seconds=self._settings.heartbeat_interval,
             busy_seconds=self._settings.busy_heartbeat_interval,
             on_drain=self._on_drain,
@@ -245,6 +247,7 @@ class Agent:
             ledger=self._ledger,
             delivery=self._delivery,
             on_end=lambda outcome: self._metrics.attempts.labels(outcome).inc(),
+            kill_seconds=self._settings.kill_timeout,
         )
         claims = Claims(
             client=self._client,

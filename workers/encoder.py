@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ LEASE_WAIT_SECONDS = 10.0
 LEASE_POLL_SECONDS = 0.05
 LEASE_LOST = "no heartbeat was answered in time, so this node ended its stream"
 PROBE_BASE_SECONDS = 30.0
+ENCODING = "encoding"
 PROBE_BYTES_PER_SECOND = 10_000_000
 
 
@@ -121,9 +122,8 @@ class Encoder:
     def _look(self, location: str | None, held: Held) -> MediaFacts | None:
         if location is None:
             return None
-        held.progress = Progress(phase="probing", mark="probing", is_bounded=True)
         try:
-            return probe(location)
+            return _probed(location, held, "probing", seconds=PROBE_BASE_SECONDS)
         except ProbeFailed as error:
             raise AttemptFailed(error.failure_class, error.message) from error
 
@@ -139,10 +139,13 @@ class Encoder:
 
         def on_progress(said: ffmpeg_progress.Progress) -> None:
             encode.frames, encode.speed = said.frame, said.speed
-            held.progress = encoding_progress(said, expected, least=held.progress.fraction)
+            now = encoding_progress(said, expected, least=held.progress.fraction)
+            held.progress = replace(now, ends_by=ends_by)
 
         started = time.monotonic()
-        held.progress = Progress(phase="encoding", mark="encoding")
+        limit = process.timeout_seconds
+        ends_by = None if limit is None else started + limit
+        held.progress = Progress(phase=ENCODING, mark="encoding", ends_by=ends_by)
         held.on_stop(lambda: process.stop(STOP_GRACE_SECONDS))
         try:
             with span("ffmpeg"):
@@ -199,7 +202,7 @@ def encoding_progress(
     know its position while it moves an index to the front."""
     fraction = max(least, (said.out_time_seconds or 0.0) / expected if expected else 0.0)
     return Progress(
-        phase="encoding",
+        phase=ENCODING,
         mark=f"encoding {said.frame} {said.out_time_seconds} {said.total_bytes}",
         fraction=min(1.0, fraction),
         fps=said.fps,
@@ -238,10 +241,11 @@ def _raise_if_failed(spec: JobSpec, end: ProcessEnd, encode: Encode) -> None:
 def _verified(
     spec: JobSpec, source: MediaFacts | None, path: Path, held: Held, encode: Encode
 ) -> MediaFacts:
-    held.progress = Progress(phase="verifying", mark="verifying", fraction=1.0, is_bounded=True)
     seconds = PROBE_BASE_SECONDS + path.stat().st_size / PROBE_BYTES_PER_SECOND
     try:
-        output = probe(str(path), timeout_seconds=seconds, count_frames=True)
+        output = _probed(
+            str(path), held, "verifying", seconds=seconds, fraction=1.0, count_frames=True
+        )
     except ProbeFailed as error:
         raise _wrong(f"the output cannot be read: {error.message}", encode) from error
     check_not_stopped(held)
@@ -249,6 +253,34 @@ def _verified(
     if wrong:
         raise _wrong("; ".join(wrong), encode)
     return output
+
+
+def _probed(
+    location: str,
+    held: Held,
+    phase: str,
+    *,
+    seconds: float,
+    fraction: float = 0.0,
+    count_frames: bool = False,
+) -> MediaFacts:
+    """A probe that ends with the attempt; ProbeFailed, AttemptStopped."""
+    held.progress = Progress(
+        phase=phase,
+        mark=phase,
+        fraction=fraction,
+        ends_by=time.monotonic() + seconds,
+        is_silent=True,
+    )
+    try:
+        return probe(
+            location, timeout_seconds=seconds, count_frames=count_frames, on_start=held.on_stop
+        )
+    except ProbeFailed:
+        check_not_stopped(held)
+        raise
+    finally:
+        held.on_stop(None)
 
 
 def _wrong(what: str, encode: Encode) -> AttemptFailed:

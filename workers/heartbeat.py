@@ -40,6 +40,7 @@ class Heart:
         registrar: Registrar,
         ledger: Ledger,
         load: Callable[[], Mapping[str, Any]],
+        slots_lost: Callable[[], int],
         idle_seconds: float,
         busy_seconds: float,
         on_drain: Callable[[bool], None],
@@ -49,6 +50,7 @@ class Heart:
         self._registrar = registrar
         self._ledger = ledger
         self._load = load
+        self._slots_lost = slots_lost
         self._idle_seconds = idle_seconds
         self._busy_seconds = min(busy_seconds, idle_seconds)
         self._on_drain = on_drain
@@ -79,6 +81,7 @@ class Heart:
             claims_in_flight=list(snapshot.claims_in_flight),
             load=dict(self._load()),
             clock_skew_seconds=self._skew_seconds,
+            slots_lost=self._slots_lost(),
         )
         # Before it is sent: the master may have renewed the leases long before it is heard.
         sent_at = boot_seconds()

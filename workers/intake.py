@@ -25,14 +25,18 @@ class Listeners:
 
 
 class Intake:
-    """Takes hints until ``closing``. ``has_room`` says whether the disk can hold an output."""
+    """Takes hints until ``closing``. ``has_room`` says whether the disk can hold an output.
+
+    ``run`` runs an attempt and returns the thread it had to leave behind, if any: the slot is
+    written off until that thread ends.
+    """
 
     def __init__(
         self,
         *,
         slots: Slots,
         claims: Claims,
-        run: Callable[[ClaimAnswer, Held], None],
+        run: Callable[[ClaimAnswer, Held], threading.Thread | None],
         has_room: Callable[[], bool],
         closing: threading.Event,
         listeners: Listeners,
@@ -95,12 +99,34 @@ class Intake:
             self._run_in_slot(*taken)
 
     def _run_in_slot(self, claim: ClaimAnswer, held: Held) -> None:
+        left: threading.Thread | None = None
         try:
             if self._closing.is_set():
                 held.stop(StopReason.RELEASED)
             self._listeners.on_change()
-            self._run(claim, held)
+            left = self._run(claim, held)
         finally:
-            self._slots.give_back()
+            if left is None:
+                self._slots.give_back()
+            else:
+                self._write_off(left, held)
             self._listeners.on_change()
             self._listeners.on_free_slot()
+
+    def _write_off(self, left: threading.Thread, held: Held) -> None:
+        self._slots.write_off()
+        log.error(
+            "attempt %s cannot be ended; its slot is written off, %d of %d are",
+            held,
+            self._slots.lost,
+            self._slots.count,
+        )
+
+        def recover() -> None:
+            left.join()
+            self._slots.recover()
+            log.warning("what was left of attempt %s has ended; its slot is open again", held)
+            self._listeners.on_change()
+            self._listeners.on_free_slot()
+
+        start_thread(f"late {held}", recover)

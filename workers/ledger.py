@@ -5,6 +5,7 @@ was answered omit it" is only true if a claim becomes an attempt in one step.
 """
 
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,19 +25,22 @@ class StopReason(StrEnum):
     CANCELED = "canceled"
     GONE = "gone"
     RELEASED = "released"
+    OVERDUE = "overdue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far an attempt is; ``mark`` differs whenever anything moved.
 
-    ``is_bounded`` marks a step that a time limit of its own ends: while it lasts, every heartbeat
+    ``ends_by``, by the monotonic clock, is when a time limit of its own ends the step.
+    ``is_silent`` marks such a step if nothing tells how far it is: until then every heartbeat
     counts as movement.
     """
 
     phase: str
     mark: str
-    is_bounded: bool = False
+    ends_by: float | None = None
+    is_silent: bool = False
     fraction: float = 0.0
     fps: float | None = None
     speed: float | None = None
@@ -60,6 +64,7 @@ class Held:
         self.progress = Progress(phase="starting", mark="starting")
         self._lock = threading.Lock()
         self._reason: StopReason | None = None
+        self._stopped_at: float | None = None
         self._stopper: Callable[[], None] | None = None
         self._lease_until = lease_until
         self._on_renewal: Callable[[float], None] | None = None
@@ -78,6 +83,7 @@ class Held:
             if self._reason is not None:
                 return
             self._reason = reason
+            self._stopped_at = time.monotonic()
             stopper = self._stopper
         if stopper is not None:
             stopper()
@@ -110,10 +116,16 @@ class Held:
         if told is not None:
             told(until)
 
+    def is_overdue(self, *, after_seconds: float) -> bool:
+        """True once this long has passed since an order, or its step's own limit, was to end it."""
+        ends = [at for at in (self._stopped_at, self.progress.ends_by) if at is not None]
+        return bool(ends) and time.monotonic() > min(ends) + after_seconds
+
     def beat(self, seq: int) -> AttemptBeat:
         """Its line in heartbeat ``seq``."""
         now = self.progress
-        mark = f"{now.mark} {seq}" if now.is_bounded else now.mark
+        moves = now.is_silent and now.ends_by is not None and time.monotonic() < now.ends_by
+        mark = f"{now.mark} {seq}" if moves else now.mark
         return AttemptBeat(
             job_id=self.job_id,
             attempt=self.number,

@@ -36,6 +36,7 @@ class Metrics:
         *,
         jobs_active: Callable[[], float],
         slots: Callable[[], float],
+        slots_lost: Callable[[], float],
         undelivered: Callable[[], float],
         child_faults: Callable[[], float],
         takes_hints: Callable[[], float],
@@ -44,6 +45,10 @@ class Metrics:
         gauges = {
             "ffrtmp_worker_jobs_active": ("Attempts running now.", jobs_active),
             "ffrtmp_worker_slots": ("Attempts this node runs at once.", slots),
+            "ffrtmp_worker_slots_lost": (
+                "Slots written off: their attempts cannot be ended.",
+                slots_lost,
+            ),
             "ffrtmp_worker_undelivered": ("Finished attempts not yet reported.", undelivered),
             "ffrtmp_worker_child_faults": (
                 "Times in the last ten minutes that the Celery child ended unasked or was stuck.",

@@ -1,6 +1,7 @@
 """One attempt, start to finish: stage, encode, hash, hand over to delivery."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from ffrtmp.client import ClientError, MasterRefused
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import ClaimAnswer, LogChunk, ReleaseRequest, ResultRequest
 from workers.delivery import Delivery, failed
-from workers.encoder import Encode, Encoder, check_not_stopped, facts_of
+from workers.encoder import ENCODING, Encode, Encoder, check_not_stopped, facts_of
 from workers.errors import AttemptFailed, AttemptStopped
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.process import ProcessIdentity
@@ -23,9 +24,12 @@ from workers.log_feed import feeding
 from workers.spool import Journal, Phase, Spool
 from workers.staging import Places, Staged, failure_of, find_source, remove_older_parts, stage
 from workers.tracing import span
+from workers.watched import Overdue, watched
 
 RELEASE_TRIES = 3
 RELEASE_PAUSE_SECONDS = 0.5
+RELEASE_PATIENCE_SECONDS = 3.0
+"""An agent that stops waits no longer for an attempt to end before it gives it back."""
 log = logging.getLogger(__name__)
 
 
@@ -49,10 +53,14 @@ class Work:
     held: Held
     journal: Journal
     encode: Encode
+    temporary: Path | None = None
 
 
 class Runner:
-    """Runs attempts, one per call and thread; ``on_end`` hears how each ended here."""
+    """Runs attempts, one per call and thread; ``on_end`` hears how each ended here.
+
+    An attempt that still runs ``kill_seconds`` after it was to end is left behind.
+    """
 
     def __init__(
         self,
@@ -65,6 +73,7 @@ class Runner:
         ledger: Ledger,
         delivery: Delivery,
         on_end: Callable[[str], None],
+        kill_seconds: float,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._node_id = node_id
@@ -75,10 +84,14 @@ class Runner:
         self._ledger = ledger
         self._delivery = delivery
         self._on_end = on_end
+        self._kill_seconds = kill_seconds
         self._now = now
 
-    def run(self, claim: ClaimAnswer, held: Held) -> None:
-        """Run one attempt to its end, whatever that is; the slot is free when this returns."""
+    def run(self, claim: ClaimAnswer, held: Held) -> threading.Thread | None:
+        """Run one attempt to its end, whatever that is; the thread where it cannot be ended.
+
+        Such a thread waits for the kernel (a dead mount, a dead device): nothing else does.
+        """
         work = _work_of(claim, held)
         about: dict[str, str | int] = {
             "job.id": claim.job_id,
@@ -88,10 +101,18 @@ class Runner:
         with span("Run Attempt", parent=claim.trace_parent, attributes=about):
             log.info("attempt %s of %s starts", held, claim.scenario)
             try:
-                finished = self._produce(work)
+                finished = watched(
+                    f"attempt {held}",
+                    lambda: self._produce(work),
+                    is_overdue=lambda: self._is_overdue(held),
+                    when_late=lambda: discard(work.temporary),
+                )
+            except Overdue as overdue:
+                self._leave_behind(work)
+                return overdue.thread
             except AttemptStopped:
                 self._abandon(work)
-                return
+                return None
             except AttemptFailed as failure:
                 finished = self._failed(work, failure)
             except OSError as error:
@@ -103,6 +124,25 @@ class Runner:
                 finished = self._failed(work, AttemptFailed(FailureClass.AGENT, unexpected))
             self._on_end(finished.phase)
             self._delivery.deliver(held, finished)
+            return None
+
+    def _is_overdue(self, held: Held) -> bool:
+        seconds = self._kill_seconds
+        if held.stop_reason is StopReason.RELEASED:
+            seconds = min(seconds, RELEASE_PATIENCE_SECONDS)
+        return held.is_overdue(after_seconds=seconds)
+
+    def _leave_behind(self, work: Work) -> None:
+        """End the attempt without touching its files: whoever does might hang as well."""
+        work.journal = work.journal.model_copy(update={"temporary": None})
+        if work.held.stop_reason is not None:
+            self._abandon(work)
+            return
+        failure = _cannot_be_ended(work)
+        work.held.stop(StopReason.OVERDUE)
+        finished = self._failed(work, failure)
+        self._on_end(finished.phase)
+        self._delivery.deliver(work.held, finished)
 
     def _produce(self, work: Work) -> Journal:
         check_not_stopped(work.held)
@@ -110,10 +150,11 @@ class Runner:
             return self._stream(work)
         staged = stage(work.claim, self._places)
         adopted = staged.adopted is not None
+        work.temporary = None if adopted else staged.temporary
         self._note(
             work,
             destination=staged.destination,
-            temporary=None if adopted else staged.temporary,
+            temporary=work.temporary,
             overwrite=work.claim.spec.overwrite,
         )
         if staged.adopted is not None:
@@ -146,6 +187,7 @@ class Runner:
         self._note(work, pid=process.pid, start_identity=process.start_identity)
 
     def _note(self, work: Work, **known: Any) -> None:
+        check_not_stopped(work.held)
         work.journal = work.journal.model_copy(update=known)
         self._spool.save(work.journal)
 
@@ -229,6 +271,16 @@ def _speed(encode: Encode) -> dict[str, Any]:
         "fps": encode.fps,
         "speed": encode.speed,
     }
+
+
+def _cannot_be_ended(work: Work) -> AttemptFailed:
+    limit, phase = work.claim.spec.timeout_seconds, work.held.progress.phase
+    if phase == ENCODING and limit is not None:
+        return AttemptFailed(
+            FailureClass.LIMIT_EXCEEDED,
+            f"the encode took longer than the {limit:g} s asked for, and cannot be killed",
+        )
+    return AttemptFailed(FailureClass.STALLED, f"{phase} took too long and cannot be killed")
 
 
 def _hashed(path: Path, held: Held) -> tuple[str, int]:

@@ -103,6 +103,7 @@ def heartbeat(
             claims_in_flight=frozenset(body.claims_in_flight),
             load=body.load,
             clock_skew_seconds=body.clock_skew_seconds,
+            slots_lost=body.slots_lost,
         )
     )
     orders = [

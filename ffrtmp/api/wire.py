@@ -114,6 +114,7 @@ def node_answer(view: NodeView, *, numbers: dict[str, int]) -> NodeAnswer:
         status=node.status(slots_busy=len(view.held)),
         slots=node.slots,
         slots_busy=len(view.held),
+        slots_lost=node.slots_lost,
         queues=list(node.queues),
         capabilities=list(node.capabilities),
         hardware=dict(node.hardware),

@@ -63,6 +63,7 @@ class Node:
     token_hash: str
     epoch: int
     slots: int
+    slots_lost: int
     queues: tuple[Queue, ...]
     capabilities: tuple[str, ...]
     hardware: Mapping[str, Any]
@@ -83,7 +84,12 @@ class Node:
             return NodeStatus.OFFLINE
         if self.is_draining:
             return NodeStatus.DRAINING
-        return NodeStatus.BUSY if slots_busy >= self.slots else NodeStatus.AVAILABLE
+        return NodeStatus.BUSY if slots_busy >= self.usable_slots else NodeStatus.AVAILABLE
+
+    @property
+    def usable_slots(self) -> int:
+        """Attempts it can run at once: its slots less those it has written off."""
+        return max(0, self.slots - self.slots_lost)
 
     @property
     def has_wrong_clock(self) -> bool:

@@ -73,6 +73,7 @@ class NodeAnswer(Answer):
     status: NodeStatus
     slots: int
     slots_busy: int
+    slots_lost: int = 0
     queues: list[Queue]
     capabilities: list[str]
     hardware: dict[str, Any]
@@ -154,6 +155,8 @@ class Heartbeat(Wire):
     load: Annotated[Facts, Field(max_length=32)] = {}
     clock_skew_seconds: Annotated[float, Field(strict=True, ge=-1e10, le=1e10)] = 0.0
     """How far the node's clock is ahead of ``at`` in the last answer, at the least."""
+    slots_lost: Annotated[StrictInt, Field(ge=0, le=256)] = 0
+    """Slots written off because what runs there cannot be ended."""
 
 
 class AttemptOrder(Answer):

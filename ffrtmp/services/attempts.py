@@ -62,7 +62,7 @@ class AttemptService:
             if not node.accepts_work:
                 state = "draining" if node.is_draining else "offline"
                 raise NodeNotAccepting(f"node {node.name} is {state}")
-            if tx.attempts.count_live(node.id) >= node.slots:
+            if tx.attempts.count_live(node.id) >= node.usable_slots:
                 return None
             return self._grant(tx, node, asked)
 

@@ -74,7 +74,7 @@ class Counts:
             )
         return QueueBoard(
             ranks=tuple(lines),
-            slots=sum(node.slots for node in heard),
+            slots=sum(node.usable_slots for node in heard),
             slots_busy=sum(len(held.get(node.id, ())) for node in heard),
         )
 

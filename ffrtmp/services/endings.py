@@ -109,7 +109,7 @@ def _has_room_elsewhere(context: Context, tx: Transaction, job: Job, attempt: At
     return any(
         node.id != attempt.node_id
         and can_run(node, job, now=now)
-        and tx.attempts.count_live(node.id) < node.slots
+        and tx.attempts.count_live(node.id) < node.usable_slots
         for node in tx.nodes.accepting(limit=NODES_CONSIDERED)
     )
 

@@ -51,8 +51,8 @@ class Explain:
 
 def _behind(job: Job, nodes: Sequence[Node], busy: Mapping[str, int], ahead: int) -> str:
     able = [node for node in nodes if job.requires in node.capabilities]
-    slots = sum(node.slots for node in able)
-    free = slots - sum(min(node.slots, busy.get(node.id, 0)) for node in able)
+    slots = sum(node.usable_slots for node in able)
+    free = slots - sum(min(node.usable_slots, busy.get(node.id, 0)) for node in able)
     if free > ahead:
         return "about to start: a slot is free"
     if ahead == 0:

@@ -48,6 +48,7 @@ class Beat:
     claims_in_flight: frozenset[str]
     load: Mapping[str, Any] = field(default_factory=dict)
     clock_skew_seconds: float = 0.0
+    slots_lost: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +171,7 @@ class NodeService:
             seq=beat.seq,
             load=beat.load,
             clock_skew_seconds=beat.clock_skew_seconds,
+            slots_lost=beat.slots_lost,
             farm_seconds=farm_seconds,
             now=now,
         )

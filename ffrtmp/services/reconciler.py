@@ -147,7 +147,7 @@ class Reconciler:
                 return 0
             nodes = tx.nodes.accepting(limit=NODES_PLACED_PER_PASS)
             held = tx.attempts.counts_live()
-        have_room = {node.id for node in nodes if held.get(node.id, 0) < node.slots}
+        have_room = {node.id for node in nodes if held.get(node.id, 0) < node.usable_slots}
         hints = [
             *self._missing(farm_seconds),
             *self._for_the_right_nodes(best, nodes, have_room),

@@ -86,6 +86,7 @@ class Nodes:
         seq: int,
         load: Mapping[str, Any],
         clock_skew_seconds: float,
+        slots_lost: int,
         farm_seconds: float,
         now: datetime,
     ) -> None:
@@ -99,6 +100,7 @@ class Nodes:
                 last_heartbeat_at=now,
                 load=dict(load),
                 clock_skew_seconds=clock_skew_seconds,
+                slots_lost=slots_lost,
                 is_offline=False,
             )
         )
@@ -140,6 +142,7 @@ def _registered(said: Registration, *, farm_seconds: float, now: datetime) -> di
         "type": said.type,
         "token_hash": said.token_hash,
         "slots": said.slots,
+        "slots_lost": 0,
         "queues": list(said.queues),
         "capabilities": list(said.capabilities),
         "hardware": dict(said.hardware),

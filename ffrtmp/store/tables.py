@@ -162,6 +162,7 @@ nodes = sa.Table(
     sa.Column("token_hash", sa.String(64), nullable=False, unique=True),
     sa.Column("epoch", sa.Integer, nullable=False),
     sa.Column("slots", sa.Integer, nullable=False),
+    sa.Column("slots_lost", sa.Integer, nullable=False),
     sa.Column("queues", sa.JSON, nullable=False),
     sa.Column("capabilities", sa.JSON, nullable=False),
     sa.Column("hardware", sa.JSON, nullable=False),

@@ -171,6 +171,7 @@ class Node:
             registrar=self.registrar,
             ledger=self.ledger,
             load=dict,
+            slots_lost=lambda: 0,
             idle_seconds=1,
             busy_seconds=1,
             on_drain=lambda _: None,
@@ -187,6 +188,7 @@ class Node:
             ledger=self.ledger,
             delivery=self.delivery,
             on_end=lambda _: None,
+            kill_seconds=30.0,
         )
 
     def finished(self, *, phase: Phase = Phase.ENCODED) -> tuple[Held, Journal]:

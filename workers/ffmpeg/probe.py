@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from resource import RLIMIT_AS, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE
 from typing import Any, Final
@@ -25,8 +26,16 @@ class ProbeFailed(Exception):  # noqa: N818
         self.message = message
 
 
-def probe(location: str, *, timeout_seconds: float = 30, count_frames: bool = False) -> MediaFacts:
+def probe(
+    location: str,
+    *,
+    timeout_seconds: float = 30,
+    count_frames: bool = False,
+    on_start: Callable[[Callable[[], None]], None] = lambda _kill: None,
+) -> MediaFacts:
     """The facts of an absolute path or an http(s) URL; raises ProbeFailed.
+
+    ``on_start`` is given what ends the probe early, from any thread.
 
     ``count_frames`` reads the file to its end: for outputs. Otherwise only the beginning is
     read and, of a local file, the end, which shows a file that breaks off.
@@ -39,27 +48,30 @@ def probe(location: str, *, timeout_seconds: float = 30, count_frames: bool = Fa
         RLIMIT_NOFILE: 64,
     }
     mode = "count" if count_frames else "look"
+    with subprocess.Popen(
+        [sys.executable, "-I", "-m", "workers.ffmpeg.probe_child", mode, location],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(MINIMAL_ENVIRONMENT),
+        start_new_session=True,
+        preexec_fn=dying_with_parent(limits),
+    ) as child:
+        on_start(child.kill)
+        try:
+            said, complained = child.communicate(timeout=timeout_seconds)
+        except subprocess.TimeoutExpired as error:
+            raise ProbeFailed(
+                FailureClass.CONNECTION, f"{location}: not read within {timeout_seconds:g} s"
+            ) from error
+        finally:
+            child.kill()
+    if child.returncode < 0:
+        raise _crashed(location, -child.returncode)
     try:
-        end = subprocess.run(
-            [sys.executable, "-I", "-m", "workers.ffmpeg.probe_child", mode, location],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=dict(MINIMAL_ENVIRONMENT),
-            timeout=timeout_seconds,
-            check=False,
-            start_new_session=True,
-            preexec_fn=dying_with_parent(limits),
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ProbeFailed(
-            FailureClass.CONNECTION, f"{location}: not read within {timeout_seconds:g} s"
-        ) from error
-    if end.returncode < 0:
-        raise _crashed(location, -end.returncode)
-    try:
-        answer: dict[str, Any] = json.loads(end.stdout)
+        answer: dict[str, Any] = json.loads(said)
     except ValueError as error:
-        words = end.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        words = complained.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise ProbeFailed(FailureClass.AGENT, f"the probe failed: {''.join(words)}") from error
     if "failure" in answer:
         raise ProbeFailed(FailureClass(answer["failure"]["class"]), answer["failure"]["message"])

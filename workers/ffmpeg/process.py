@@ -69,7 +69,7 @@ class FfmpegProcess:
         """
         self._argv = tuple(argv)
         self._leash_until = leash_until
-        self._timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self._grace_seconds = grace_seconds
         self._working_directory = working_directory
         self._popen: subprocess.Popen[bytes] | None = None
@@ -246,7 +246,7 @@ class FfmpegProcess:
                 return
             if self._kill_at is not None and now >= self._kill_at:
                 self._signal_group(signal.SIGKILL)
-            limit = self._timeout_seconds
+            limit = self.timeout_seconds
             if limit is not None and now - self._started_at >= limit and not self._timed_out:
                 self._timed_out = True
                 self._ask_to_end(self._grace_seconds)

@@ -175,6 +175,7 @@ def upgrade() -> None:
         sa.Column("token_hash", sa.String(length=64), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("slots_lost", sa.Integer(), nullable=False),
         sa.Column("queues", sa.JSON(), nullable=False),
         sa.Column("capabilities", sa.JSON(), nullable=False),
         sa.Column("hardware", sa.JSON(), nullable=False),
