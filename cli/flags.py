@@ -46,6 +46,10 @@ class MasterTuning:
     live_stall_timeout: Annotated[
         str | None, _tuning("--live-stall-timeout", say="the same in the live queue [30s]")
     ] = None
+    set_aside_after: Annotated[
+        int | None,
+        _tuning("--set-aside-after", say="jobs that fail in a row and set a node aside [3]"),
+    ] = None
     hint_window: Annotated[
         int | None, _tuning("--hint-window", say="most hints per broker queue [10000]")
     ] = None

@@ -29,6 +29,7 @@ def policy(settings: MasterSettings) -> FarmPolicy:
         stall_seconds=settings.stall_timeout,
         live_stall_seconds=settings.live_stall_timeout,
         hint_window=settings.hint_window,
+        set_aside_after=settings.set_aside_after,
         retention_seconds=settings.retention,
     )
 

@@ -167,6 +167,8 @@ class MasterSettings(Settings):
     stall_timeout: Duration = 300.0
     """Without progress for this long an attempt has stalled."""
     live_stall_timeout: Duration = 30.0
+    set_aside_after: Annotated[Whole, Field(ge=0, le=100)] = 3
+    """Different jobs in a row that fail for a node's own sake and set it aside; 0 for never."""
     hint_window: Annotated[Whole, Field(ge=1)] = 10_000
     retention: Duration = 30 * 86_400.0
     """How long finished jobs, their logs and events are kept."""

@@ -20,6 +20,7 @@ class EventKind(StrEnum):
     JOB_RELEASED = "job.released"
     JOB_RETRIED = "job.retried"
     JOB_REPRIORITIZED = "job.reprioritized"
+    JOB_FAILURES_FORGIVEN = "job.failures_forgiven"
     NODE_REGISTERED = "node.registered"
     NODE_OFFLINE = "node.offline"
     NODE_ONLINE = "node.online"

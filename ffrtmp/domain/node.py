@@ -76,6 +76,8 @@ class Node:
     registered_at: datetime
     load: Mapping[str, Any]
     clock_skew_seconds: float
+    trusted_since: datetime | None = None
+    """When an operator last let it back into work: what failed before does not count."""
     drain_reason: str | None = None
 
     def status(self, *, slots_busy: int) -> NodeStatus:

@@ -20,6 +20,8 @@ class FarmPolicy:
     retention_seconds: float = 30 * 86_400.0
     avoid_seconds: float = 5.0
     """How long a due retry leaves the chance to a node with room that it has not failed on."""
+    set_aside_after: int = 0
+    """Different jobs in a row that fail for a node's own sake and set it aside; 0 for never."""
     omissions_until_lost: int = 2
     """Heartbeats that may leave a lease out before it counts as lost."""
 

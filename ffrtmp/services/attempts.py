@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ffrtmp.domain.attempt import Attempt, AttemptState, Outcome, Report
+from ffrtmp.domain.breaker import HOST_SIDE
 from ffrtmp.domain.errors import (
     FarmError,
     HashConflict,
@@ -19,6 +20,7 @@ from ffrtmp.domain.errors import (
 from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.domain.job import Job, JobStatus
 from ffrtmp.domain.node import Node
+from ffrtmp.services.breaker import Breaker
 from ffrtmp.services.context import Context
 from ffrtmp.services.endings import Ending, end_attempt
 from ffrtmp.store.engine import Transaction
@@ -48,6 +50,7 @@ class AttemptService:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._breaker = Breaker(context)
 
     def claim(self, asked: Claim) -> Grant | None:
         """The best-ranked job this node can run, under a new lease; None if there is none.
@@ -96,6 +99,12 @@ class AttemptService:
 
     def report(self, said: Report) -> Job:
         """The end of an attempt in its node's words. StaleLease, NotCommitted, HashConflict."""
+        job = self._report(said)
+        if said.outcome is Outcome.FAILED and said.failure_class in HOST_SIDE:
+            self._breaker.judge(said.node_id)
+        return job
+
+    def _report(self, said: Report) -> Job:
         with self._context.store.write() as tx:
             job, attempt = _held(
                 tx, said.job_id, said.number, node_id=said.node_id, lease=said.lease

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from ffrtmp.domain.attempt import Attempt, Outcome
+from ffrtmp.domain.breaker import HOST_SIDE
 from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.domain.job import HELD, Job, JobStatus
 from ffrtmp.domain.placement import can_run
@@ -88,14 +89,14 @@ def _schedule(
 ) -> None:
     now = context.now()
     retry_at = now + timedelta(seconds=delay)
-    elsewhere = _has_room_elsewhere(context, tx, job, attempt)
+    avoid_seconds = _avoid_seconds(context, tx, job, attempt, ending)
     tx.jobs.move(
         job,
         JobStatus.PENDING,
         failures=job.failures + 1,
         retry_at=retry_at,
-        avoid_node_id=attempt.node_id if elsewhere else None,
-        avoid_until=retry_at + timedelta(seconds=context.policy.avoid_seconds),
+        avoid_node_id=attempt.node_id if avoid_seconds else None,
+        avoid_until=retry_at + timedelta(seconds=avoid_seconds),
         **_back_in_line(job, attempt, ending),
         error=ending.error,
         failure_reason=ending.failure,
@@ -104,14 +105,24 @@ def _schedule(
     tx.events.append(_event(EventKind.JOB_RETRY_SCHEDULED, job, attempt, ending, context, facts))
 
 
-def _has_room_elsewhere(context: Context, tx: Transaction, job: Job, attempt: Attempt) -> bool:
-    now = context.now()
-    return any(
-        node.id != attempt.node_id
-        and can_run(node, job, now=now)
-        and tx.attempts.count_live(node.id) < node.usable_slots
+def _avoid_seconds(
+    context: Context, tx: Transaction, job: Job, attempt: Attempt, ending: Ending
+) -> float:
+    """How long a due retry is left to other nodes; 0 where no other could run it.
+
+    A few seconds where another has room. Longer where the failure may be the node's own: such a
+    node is idle soonest and would spend the whole budget of its jobs while the others are busy.
+    """
+    now, policy = context.now(), context.policy
+    others = [
+        node
         for node in tx.nodes.accepting(limit=NODES_CONSIDERED)
-    )
+        if node.id != attempt.node_id and can_run(node, job, now=now)
+    ]
+    if others and policy.set_aside_after and ending.failure in HOST_SIDE:
+        return policy.retry.cap_seconds
+    has_room = any(tx.attempts.count_live(node.id) < node.usable_slots for node in others)
+    return policy.avoid_seconds if has_room else 0.0
 
 
 def _release(tx: Transaction, job: Job, attempt: Attempt, ending: Ending, context: Context) -> None:

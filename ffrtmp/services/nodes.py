@@ -235,6 +235,8 @@ class NodeService:
                 kind = EventKind.NODE_DRAINING if is_draining else EventKind.NODE_UNDRAINED
                 tx.events.append(self._event(kind, node, reason=reason))
             tx.nodes.set_draining(node.id, is_draining=is_draining, reason=reason)
+            if not is_draining:
+                tx.nodes.trust(node.id, now=self._context.now())
         return self.get(node.id)
 
     def _event(self, kind: EventKind, node: Node, **data: object) -> Event:

@@ -63,6 +63,15 @@ class Attempts:
             held.setdefault(attempt.node_id, []).append(attempt)
         return held
 
+    def ended_on(self, node_id: str, *, since: datetime | None, limit: int) -> Sequence[Attempt]:
+        """A node's ended attempts, newest end first; those only that started after ``since``."""
+        query = sa.select(attempts).where(
+            attempts.c.node_id == node_id, attempts.c.ended_at.is_not(None)
+        )
+        if since is not None:
+            query = query.where(attempts.c.started_at >= since)
+        return self._all(query.order_by(attempts.c.ended_at.desc()).limit(limit))
+
     def expired(self, farm_seconds: float, *, limit: int) -> Sequence[Attempt]:
         """Live attempts whose lease ran out at a reading of farm time."""
         query = sa.select(attempts).where(_LIVE, attempts.c.lease_expires_farm <= farm_seconds)

@@ -123,6 +123,10 @@ class Nodes:
             .values(is_draining=is_draining, drain_reason=reason)
         )
 
+    def trust(self, node_id: str, *, now: datetime) -> None:
+        """What failed there before now does not count against it."""
+        self._db.execute(sa.update(nodes).where(nodes.c.id == node_id).values(trusted_since=now))
+
     def delete(self, node_id: str) -> None:
         """Forget a node; its attempts stay as history."""
         self._db.execute(sa.delete(nodes).where(nodes.c.id == node_id))

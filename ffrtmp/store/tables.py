@@ -141,6 +141,7 @@ sa.Index(
     sqlite_where=_live,
     postgresql_where=_live,
 )
+sa.Index("ix_attempts_by_node_and_end", attempts.c.node_id, attempts.c.ended_at)
 sa.Index("uq_attempts_claim", attempts.c.node_id, attempts.c.claim_id, unique=True)
 
 attempt_logs = sa.Table(
@@ -170,6 +171,7 @@ nodes = sa.Table(
     sa.Column("is_draining", sa.Boolean, nullable=False),
     sa.Column("is_offline", sa.Boolean, nullable=False),
     sa.Column("drain_reason", sa.String(255)),
+    sa.Column("trusted_since", UtcDateTime),
     sa.Column("heard_farm", sa.Float, nullable=False),
     sa.Column("heartbeat_seq", sa.Integer, nullable=False),
     sa.Column("last_heartbeat_at", UtcDateTime, nullable=False),

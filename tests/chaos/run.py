@@ -19,7 +19,13 @@ from tests.chaos.faults import Faults, Host
 from tests.chaos.plan import AGENTS, Plan, Request
 from tests.invariants import file_violations, violations
 
-SETTINGS = {"stall_timeout": 6, "live_stall_timeout": 4, "retry_cap": 2, "max_retries": 20}
+SETTINGS = {
+    "stall_timeout": 6,
+    "live_stall_timeout": 4,
+    "retry_cap": 2,
+    "max_retries": 20,
+    "set_aside_after": 0,  # random kills would set every node aside in time
+}
 SLOTS = 2
 STUCK_SECONDS = 60.0
 ASK_AGAIN_SECONDS = 0.3

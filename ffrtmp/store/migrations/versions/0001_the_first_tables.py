@@ -68,6 +68,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("state != 'ended'"),
         postgresql_where=sa.text("state != 'ended'"),
     )
+    op.create_index(
+        "ix_attempts_by_node_and_end", "attempts", ["node_id", "ended_at"], unique=False
+    )
     op.create_index("uq_attempts_claim", "attempts", ["node_id", "claim_id"], unique=True)
     op.create_index(
         "uq_attempts_one_live_lease",
@@ -183,6 +186,7 @@ def upgrade() -> None:
         sa.Column("is_draining", sa.Boolean(), nullable=False),
         sa.Column("is_offline", sa.Boolean(), nullable=False),
         sa.Column("drain_reason", sa.String(length=255), nullable=True),
+        sa.Column("trusted_since", UtcDateTime(), nullable=True),
         sa.Column("heard_farm", sa.Float(), nullable=False),
         sa.Column("heartbeat_seq", sa.Integer(), nullable=False),
         sa.Column("last_heartbeat_at", UtcDateTime(), nullable=False),
@@ -229,6 +233,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("state != 'ended'"),
     )
     op.drop_index("uq_attempts_claim", table_name="attempts")
+    op.drop_index("ix_attempts_by_node_and_end", table_name="attempts")
     op.drop_index(
         "ix_attempts_live_by_node",
         table_name="attempts",

@@ -1,0 +1,146 @@
+"""A node that fails whatever it is given is set aside, on both databases."""
+
+from dataclasses import replace
+
+import pytest
+
+from ffrtmp.domain.event import EventKind
+from ffrtmp.domain.job import JobStatus
+from ffrtmp.domain.node import NodeStatus
+from ffrtmp.domain.retry import FailureClass
+from ffrtmp.services.attempts import Claim, Grant
+from ffrtmp.store.engine import Store
+from tests import builders
+from tests.contract.conftest import RULES
+from tests.fakes import FakeWorld
+
+
+@pytest.fixture
+def world(store: Store) -> FakeWorld:
+    world = FakeWorld.over(store, replace(RULES, set_aside_after=3))
+    world.farm.nodes.register(builders.registration("broken"))
+    return world
+
+
+def run_jobs(world: FakeWorld, *endings: FailureClass | None, node_id: str = "broken") -> list[str]:
+    """One job for each ending, None for success, run in turn on the node; their ids."""
+    return [run_one(world, ending, node_id) for ending in endings]
+
+
+def run_one(world: FakeWorld, ending: FailureClass | None, node_id: str) -> str:
+    (job,) = world.farm.jobs.submit([builders.request()])
+    grant = claim(world, f"claim of {job.id}", node_id)
+    if ending is None:
+        world.farm.attempts.commit(
+            grant.job.id,
+            grant.attempt.number,
+            node_id=node_id,
+            lease=grant.attempt.lease,
+            size=1,
+            sha256=builders.SHA_A,
+        )
+        world.farm.attempts.report(builders.completed(grant))
+    else:
+        world.farm.attempts.report(builders.failed(grant, ending))
+    world.clock.pass_seconds(0.001)
+    return grant.job.id
+
+
+def claim(world: FakeWorld, claim_id: str, node_id: str) -> Grant:
+    asked = Claim(node_id=node_id, epoch=1, claim_id=claim_id, heartbeat_seq=0)
+    grant = world.farm.attempts.claim(asked)
+    assert grant is not None
+    return grant
+
+
+def status(world: FakeWorld) -> NodeStatus:
+    return world.farm.nodes.get("broken").node.status(slots_busy=0)
+
+
+def test_three_different_jobs_in_a_row_set_a_node_aside_and_get_their_failures_back(
+    world: FakeWorld,
+) -> None:
+    jobs = run_jobs(world, FailureClass.KILLED, FailureClass.HARDWARE)
+    assert status(world) is NodeStatus.AVAILABLE
+
+    jobs += run_jobs(world, FailureClass.HARDWARE)
+
+    node = world.farm.nodes.get("broken").node
+    assert status(world) is NodeStatus.DRAINING
+    assert node.drain_reason == (
+        "set aside: 3 different jobs in a row failed here, hardware: it broke"
+    )
+    waiting = [world.farm.jobs.get(job_id) for job_id in jobs]
+    assert [(job.status, job.failures, job.attempt) for job in waiting] == [
+        (JobStatus.PENDING, 0, 1)
+    ] * 3
+    with world.farm.store.read() as tx:
+        kinds = [event.kind for event in tx.events.after(0, limit=100)]
+    assert kinds.count(EventKind.NODE_DRAINING) == 1
+    assert kinds.count(EventKind.JOB_FAILURES_FORGIVEN) == 3
+    assert world.bell.nudged == ["broken"]
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        [FailureClass.BAD_INPUT, FailureClass.CONNECTION, FailureClass.NO_SPACE],
+        [FailureClass.STALLED, FailureClass.OUTPUT_WRONG],
+    ],
+)
+def test_failures_that_are_not_the_nodes_own_neither_count_nor_break_the_row(
+    world: FakeWorld, between: list[FailureClass]
+) -> None:
+    run_jobs(world, FailureClass.AGENT, FailureClass.ENCODER, *between)
+    assert status(world) is NodeStatus.AVAILABLE
+
+    run_jobs(world, FailureClass.ENCODER)
+
+    assert status(world) is NodeStatus.DRAINING
+
+
+def test_success_begins_a_new_row(world: FakeWorld) -> None:
+    run_jobs(world, FailureClass.KILLED, FailureClass.KILLED, None, FailureClass.KILLED)
+
+    assert status(world) is NodeStatus.AVAILABLE
+
+
+def test_one_job_that_fails_again_and_again_says_nothing_about_its_node(world: FakeWorld) -> None:
+    (job,) = run_jobs(world, FailureClass.KILLED)
+    for number in range(2):
+        world.clock.pass_seconds(100)
+        again = claim(world, f"claim again {number}", "broken")
+        world.farm.attempts.report(builders.failed(again, FailureClass.KILLED))
+
+    assert world.farm.jobs.get(job).status is JobStatus.FAILED
+    assert status(world) is NodeStatus.AVAILABLE
+
+
+def test_undrained_node_is_trusted_anew(world: FakeWorld) -> None:
+    run_jobs(world, *[FailureClass.HARDWARE] * 3)
+    world.farm.nodes.undrain("broken")
+    world.clock.pass_seconds(0.001)
+
+    with world.farm.store.write() as tx:
+        for job in tx.jobs.best_due(farm_seconds=0, now=world.clock(), limit=9):
+            tx.jobs.move(job, JobStatus.CANCELED)
+    run_jobs(world, *[FailureClass.HARDWARE] * 2)
+
+    assert status(world) is NodeStatus.AVAILABLE
+
+
+def test_failure_that_may_be_the_nodes_own_is_left_to_a_busy_node(world: FakeWorld) -> None:
+    world.farm.nodes.register(builders.registration("busy"))
+    run_busy = world.farm.jobs.submit([builders.request()])[0].id
+    assert claim(world, "claim of the busy", "busy").job.id == run_busy
+
+    (job,) = run_jobs(world, FailureClass.KILLED)
+
+    world.clock.pass_seconds(60)
+    asked = Claim(node_id="broken", epoch=1, claim_id="claim again", heartbeat_seq=0)
+    assert world.farm.attempts.claim(asked) is None
+    world.clock.pass_seconds(600)
+    later = replace(asked, claim_id="claim much later")
+    grant = world.farm.attempts.claim(later)
+    assert grant is not None
+    assert grant.job.id == job
