@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Hashable
 
 LOOKS = 5
+MOST_LOOKS = 8 * LOOKS
 log = logging.getLogger(__name__)
 
 
@@ -13,7 +14,9 @@ class Consumption:
 
     A child with room is blocked on its queues, so whatever waits in one is taken at once. Where
     hints wait at ``LOOKS`` looks in a row, ``patience_seconds`` in all, and nothing was taken in
-    between, the child does not consume: stopped, cut off, or deaf after a reconnect.
+    between, the child does not consume: stopped, cut off, or deaf after a reconnect. Each child
+    given up on doubles the patience with the next, up to eightfold, until one takes something:
+    on a starved host a child may take long to start.
     """
 
     def __init__(
@@ -22,18 +25,21 @@ class Consumption:
         patience_seconds: float,
         has_room: Callable[[], bool],
         hints_wait: Callable[[], bool],
-        sign_of_life: Callable[[], Hashable],
+        taken: Callable[[], int],
+        child: Callable[[], Hashable],
         give_up: Callable[[], None],
     ) -> None:
-        """``has_room``: a child is there and could take a hint; ``sign_of_life`` differs whenever
-        it took something or is another process; ``give_up`` replaces it."""
+        """``has_room``: a child is there and could take a hint; ``taken`` grows with whatever one
+        takes; ``child`` says which one it is; ``give_up`` replaces it."""
         self._pause_seconds = patience_seconds / LOOKS
         self._has_room = has_room
         self._hints_wait = hints_wait
-        self._sign_of_life = sign_of_life
+        self._taken = taken
+        self._child = child
         self._give_up = give_up
-        self._last_sign: Hashable = None
+        self._last: tuple[int, Hashable] = (taken(), None)
         self._idle_looks = 0
+        self._looks_allowed = LOOKS
 
     @property
     def is_in_doubt(self) -> bool:
@@ -47,13 +53,16 @@ class Consumption:
 
     def look(self) -> bool:
         """Look once; whether the child was given up on."""
-        sign = self._sign_of_life()
-        is_idle = self._has_room() and sign == self._last_sign and self._hints_wait()
-        self._last_sign = sign
+        now = (self._taken(), self._child())
+        if now[0] != self._last[0]:
+            self._looks_allowed = LOOKS
+        is_idle = self._has_room() and now == self._last and self._hints_wait()
+        self._last = now
         self._idle_looks = self._idle_looks + 1 if is_idle else 0
-        if self._idle_looks < LOOKS:
+        if self._idle_looks < self._looks_allowed:
             return False
         log.warning("hints wait, the Celery child has room and takes none; replacing it")
         self._idle_looks = 0
+        self._looks_allowed = min(2 * self._looks_allowed, MOST_LOOKS)
         self._give_up()
         return True

@@ -53,7 +53,8 @@ class Hints:
             patience_seconds=consumer_timeout_seconds,
             has_room=self._child_has_room,
             hints_wait=self._hints_wait,
-            sign_of_life=lambda: (self._socket.heard, self._child.started_at),
+            taken=lambda: self._socket.heard,
+            child=lambda: self._child.started_at,
             give_up=lambda: self._child.restart(is_fault=True),
         )
 

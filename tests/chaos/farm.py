@@ -156,7 +156,9 @@ class ChaosFarm:
     def wait_for_listeners(self, count: int) -> None:
         """Return when the Celery children of ``count`` agents wait for hints."""
         wait_until(
-            lambda: self.broker.listeners(self.to_broker) == count, what="the children to listen"
+            lambda: self.broker.listeners(self.to_broker) == count,
+            seconds=60,
+            what="the children to listen",
         )
 
     def clear(self) -> None:

@@ -34,7 +34,7 @@ def test_every_job_runs_once_though_all_messages_were_flushed(farm: ChaosFarm, c
     with farm.broker.client() as broker:
         broker.flushall()
 
-    farm.start_agent("flushed", poll_interval=NEVER, slots=2)
+    farm.start_agent("wide", poll_interval=NEVER, slots=2)
 
     for job in jobs:
         assert farm.wait_for(job, JobStatus.COMPLETED).attempt == 1
@@ -46,7 +46,7 @@ def test_every_job_runs_once_though_the_broker_came_back_with_old_messages(
     old = [farm.submit() for _ in range(3)]
     with farm.broker.client() as broker:
         broker.save()
-    farm.start_agent("restored", poll_interval=NEVER)
+    farm.start_agent("one", poll_interval=NEVER)
     for job in old:
         farm.wait_for(job, JobStatus.COMPLETED)
 
@@ -62,7 +62,7 @@ def test_every_job_runs_once_though_the_broker_came_back_with_old_messages(
 
 
 def test_jobs_submitted_to_a_dead_broker_run_when_it_is_back_empty(farm: ChaosFarm) -> None:
-    farm.start_agent("emptied", poll_interval=NEVER)
+    farm.start_agent("one", poll_interval=NEVER)
     farm.wait_for_listeners(1)
     farm.broker.kill()
     job = farm.submit()
@@ -74,7 +74,7 @@ def test_jobs_submitted_to_a_dead_broker_run_when_it_is_back_empty(farm: ChaosFa
 
 @pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.slow)])
 def test_hints_are_taken_again_soon_after_the_broker_is_back(farm: ChaosFarm, seconds: int) -> None:
-    farm.start_agent("waiting", poll_interval=NEVER)
+    farm.start_agent("one", poll_interval=NEVER)
     farm.wait_for_listeners(1)
     farm.broker.kill()
     gone_at = time.monotonic()
@@ -92,7 +92,7 @@ def test_hints_are_taken_again_soon_after_the_broker_is_back(farm: ChaosFarm, se
 
 
 def test_a_connection_on_which_nothing_arrives_any_more_is_replaced(farm: ChaosFarm) -> None:
-    farm.start_agent("stranded", poll_interval=NEVER, consumer_timeout=2)
+    farm.start_agent("one", poll_interval=NEVER, consumer_timeout=2)
     farm.wait_for_listeners(1)
 
     farm.to_broker.strand()

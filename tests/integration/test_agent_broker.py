@@ -13,14 +13,15 @@ import pytest
 import redis
 
 from ffrtmp.broker import embedded
-from ffrtmp.broker.messages import nudge_channel
+from ffrtmp.broker.app import node_app
+from ffrtmp.broker.messages import HINT_TASK, nudge_channel
 from ffrtmp.broker.publisher import RedisBell
 from ffrtmp.domain.hint import Hint
 from tests.waiting import wait_until
 from workers.child import Child, ChildSettings
 from workers.nudge import NudgeListener
 from workers.socket_server import HintLine, SocketServer
-from workers.tasks import hand_to_agent
+from workers.tasks import hand_to_agent, register_hint_task
 
 T = TypeVar("T")
 NODE = "777a4c21-8691-47bc-bd68-cdfd0f43a4d5"
@@ -172,6 +173,19 @@ def test_garbage_in_a_queue_costs_a_restart_at_most_and_the_next_hint_arrives(
     ring(broker, "default", 4)
 
     wait_until(lambda: HintLine(job_id=JOB, rank=4) in ear.hints, seconds=30)
+
+
+def test_task_body_without_memory_ends_as_if_done(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("workers.tasks.tell_agent", no_memory)
+    app = node_app(broker.url, queue_names=["live"], concurrency=1)
+    register_hint_task(app, tmp_path / "agent.sock")
+
+    app.tasks[HINT_TASK](v=1, job_id=JOB, rank=4)
 
 
 def test_hint_of_a_child_that_dies_is_no_longer_wanted(

@@ -6,6 +6,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from ffrtmp.broker.embedded import EmbeddedBroker, prepare
 from ffrtmp.broker.messages import HINT_BODY_LIMIT_BYTES, nudge_channel
 from ffrtmp.broker.nudges import INTERVAL_SECONDS
 from ffrtmp.broker.publisher import RedisBell
+from ffrtmp.broker.waiting import WaitingHints
 from ffrtmp.domain.errors import Unavailable
 from ffrtmp.domain.hint import Hint
+from ffrtmp.domain.ranking import RANKS
 from tests.integration.valkey import client_of, running, valkey
 
 WINDOW = 5
@@ -96,6 +99,23 @@ def test_rings_go_on_after_everything_in_the_broker_was_wiped(bell: RedisBell, r
 
     assert bell.ring(hint())
     assert bell.waiting("default") == 1
+
+
+@pytest.mark.parametrize("queue_name", ["live", "node.1"])
+@pytest.mark.parametrize("rank", RANKS)
+def test_a_hint_that_waits_is_seen_whatever_its_queue_and_rank(
+    server: EmbeddedBroker, bell: RedisBell, redis: Any, queue_name: str, rank: int
+) -> None:
+    with closing(WaitingHints(server.url, ["live", "node.1"])) as waiting:
+        assert not waiting.any()
+        bell.ring(hint(rank=rank, queue_name=queue_name))
+
+        assert waiting.any()
+
+
+def test_a_broker_that_is_away_does_not_say_whether_hints_wait(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable):
+        WaitingHints(prepare(tmp_path).url, ["live"]).any()
 
 
 def test_without_a_broker_a_ring_is_false_and_the_rest_says_unavailable(tmp_path: Path) -> None:
