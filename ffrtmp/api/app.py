@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 2.0
 GRACEFUL_SECONDS = 3
+KEEP_ALIVE_SECONDS = 30
+"""Longer than clients keep an idle connection, which would otherwise end as they use it again."""
 
 
 def create_app(farm: Farm, settings: MasterSettings, metrics: MasterMetrics) -> FastAPI:
@@ -109,6 +111,7 @@ def _config(app: FastAPI, settings: MasterSettings) -> uvicorn.Config:
         port=settings.port,
         log_level="warning",
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         server_header=False,
         ssl_certfile=tls.cert if tls.enabled else None,
         ssl_keyfile=tls.key if tls.enabled else None,

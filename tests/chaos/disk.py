@@ -1,8 +1,8 @@
 """A small disk of a test's own that can be filled: a tmpfs that nobody else sees."""
 
 import contextlib
-import errno
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +11,13 @@ CHUNK_BYTES = 1 << 12
 
 
 class SmallDisk:
-    """``folder`` lies on the disk, for every process of this user."""
+    """Mounted at ``at``, for commands that begin with ``prefix`` and for no others."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, at: Path, holder_pid: int) -> None:
+        self.at = at
+        enter = ("nsenter", "--preserve-credentials", "--user", "--mount")
+        self.prefix = (*enter, f"--target={holder_pid}")
+        self._inside = Path(f"/proc/{holder_pid}/root{at}")
 
     def fill(self) -> None:
         """Leave no room at all."""
@@ -23,31 +26,23 @@ class SmallDisk:
             while True:
                 file.write(chunk)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether a file cannot grow here."""
-        probe = self.folder / "probe"
-        try:
-            probe.write_bytes(b"\0" * CHUNK_BYTES)
-        except OSError as error:
-            return error.errno == errno.ENOSPC
-        finally:
-            probe.unlink(missing_ok=True)
-        return False
-
     def make_room(self) -> None:
         """Take back what filled it."""
         self._ballast.unlink(missing_ok=True)
 
+    def copy_out(self) -> None:
+        """Put what lies on it where everybody looks for it."""
+        shutil.copytree(self._inside, self.at, dirs_exist_ok=True)
+
     @property
     def _ballast(self) -> Path:
-        return self.folder / "ballast"
+        return self._inside / "ballast"
 
 
 @contextlib.contextmanager
 def small_disk(at: Path, *, size: str) -> Iterator[SmallDisk]:
-    """A disk of ``size`` mounted at ``at`` in a user and mount namespace, so that neither root nor
-    a clean-up is needed: it ends with the process that holds the namespace."""
+    """A disk of ``size`` in a user and mount namespace, which needs neither root nor a clean-up: it
+    ends with the process that holds the namespace."""
     at.mkdir()
     script = f'mount -t tmpfs -o size={size} tmpfs "$0" && echo mounted && exec sleep infinity'
     holder = subprocess.Popen(
@@ -59,7 +54,7 @@ def small_disk(at: Path, *, size: str) -> Iterator[SmallDisk]:
         assert holder.stdout is not None
         if holder.stdout.readline() != b"mounted\n":
             raise AssertionError("this host lets its users make no mount namespace")
-        yield SmallDisk(Path(f"/proc/{holder.pid}/root{at}"))
+        yield SmallDisk(at, holder.pid)
     finally:
         holder.kill()
         holder.wait()

@@ -3,7 +3,9 @@
 import base64
 import contextlib
 import json
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +81,11 @@ class Broker:
 class Part:
     """One part of the master, started and killed by the test."""
 
-    def __init__(self, settings: MasterSettings, only: str, folder: Path) -> None:
+    def __init__(
+        self, settings: MasterSettings, only: str, folder: Path, prefix: Sequence[str] = ()
+    ) -> None:
+        """``prefix`` is a command that runs the part."""
+        self._command = [*prefix, sys.executable, "-m", "ffrtmp.master"]
         self._environment = child_environment(settings.model_copy(update={"only": only}))
         self._only, self._folder = only, folder
         self.process: Process | None = None
@@ -87,7 +93,7 @@ class Part:
     def start(self) -> None:
         self.kill()
         log = self._folder / f"{self._only}-{time.monotonic_ns()}.log"
-        self.process = Process(["-m", "ffrtmp.master"], self._environment, log)
+        self.process = Process(self._command, self._environment, log, python=False)
 
     def kill(self) -> None:
         if self.process is not None:
@@ -103,7 +109,7 @@ class ChaosFarm:
     ``settings``; ``agents``.
     """
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, prefix: Sequence[str] = (), **settings: Any) -> None:
         self.folder = folder
         self.broker = Broker(folder / "broker")
         known: dict[str, Any] = {
@@ -121,7 +127,7 @@ class ChaosFarm:
         self.url = f"http://127.0.0.1:{self.settings.port}"
         self.client = MasterClient(Connection(url=self.url, key=KEY))
         self.api, self.control, self.beat = (
-            Part(self.settings, only, folder) for only in ("api", "control", "beat")
+            Part(self.settings, only, folder, prefix) for only in ("api", "control", "beat")
         )
         self.to_api, self.to_broker = Proxy(self.settings.port), Proxy(self.broker.port)
         self.agents: list[AgentProcess] = []

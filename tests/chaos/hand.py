@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from ffrtmp.client import Connection, MasterClient
 from ffrtmp.schemas import (
+    AttemptBeat,
     ClaimAnswer,
     ClaimRequest,
     CommitRequest,
@@ -43,10 +44,16 @@ class HandNode:
         self._farm.client.drain(self.id)
         self.client.close()
 
-    def claim(self) -> ClaimAnswer:
-        """The best job, which must be there; the node is heard before it asks."""
+    def beat(self, *held: ClaimAnswer) -> None:
+        """A heartbeat that lists these."""
         self._beats += 1
-        self.client.heartbeat(self.id, Heartbeat(epoch=self.epoch, seq=self._beats))
+        attempts = [AttemptBeat(job_id=one.job_id, attempt=one.attempt) for one in held]
+        self.client.heartbeat(
+            self.id, Heartbeat(epoch=self.epoch, seq=self._beats, attempts=attempts)
+        )
+
+    def claim(self) -> ClaimAnswer:
+        """The best job, which must be there."""
         answer = self.client.claim(
             ClaimRequest(
                 node_id=self.id,

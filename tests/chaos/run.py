@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -19,7 +20,7 @@ from tests.chaos.faults import Faults, Host
 from tests.chaos.plan import AGENTS, Plan, Request
 from tests.invariants import file_violations, violations
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "stall_timeout": 6,
     "live_stall_timeout": 4,
     "retry_cap": 2,

@@ -35,6 +35,7 @@ def test_cancel_and_completion_race_two_hundred_times_and_one_of_them_wins(
     with HandNode(farm, "racer") as node, ThreadPoolExecutor(2) as pool:
         for number in range(RACES):
             job = farm.submit()
+            node.beat()
             lease = node.claim()
             start = threading.Barrier(2)
             # Either may be ahead by up to about what a request takes.

@@ -194,7 +194,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 def test_a_full_disk_refuses_submits_and_everything_goes_on_when_there_is_room(
     disk: SmallDisk, make_farm: MakeFarm
 ) -> None:
-    farm = make_farm(db=str(disk.folder / "farm.db"))
+    farm = make_farm(db=str(disk.at / "farm.db"), prefix=disk.prefix)
     agent = farm.start_agent("full", queues=["live"]).ready()
     live = {"scenario": "360p30-h264", "queue": "live", "parameters": {"duration": 5}}
     encode = farm.client.submit(live)
@@ -207,10 +207,16 @@ def test_a_full_disk_refuses_submits_and_everything_goes_on_when_there_is_room(
     wait_until(lambda: not ffmpeg.is_running(), what="the encode to end")
     refused_again = wait_until(lambda: refusal_of_many(farm), what="another refusal")
     disk.make_room()
+    ended = farm.wait_for(encode, JobStatus.COMPLETED)
+    accepted = submit(farm)
+    is_alive = lives(farm)
+    for part in (farm.beat, farm.control, farm.api):
+        part.kill()
+    disk.copy_out()
 
     assert (refused.status_code, refused_again.status_code) == (507, 507)
     assert refused.json()["error"]["code"] == "storage_full"
     assert int(refused.headers["Retry-After"]) > 0
-    assert farm.wait_for(encode, JobStatus.COMPLETED).attempt == 1
-    assert submit(farm).status_code == 201
-    assert lives(farm)
+    assert ended.attempt == 1
+    assert accepted.status_code == 201
+    assert is_alive

@@ -19,15 +19,16 @@ from ffrtmp.client import MasterUnreachable
 from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.domain.hint import CONTROL_QUEUE
 from ffrtmp.domain.job import JobStatus
-from tests.chaos.conftest import MakeFarm
+from tests.chaos.conftest import check
 from tests.chaos.farm import PASS_SECONDS, ChaosFarm, Part
-from tests.integration.agents import cancel_all
+from tests.chaos.hand import HandNode
 from tests.waiting import wait_until
 
 NODE_TIMEOUT = 3.0
 OUTAGE_SECONDS = 2 * NODE_TIMEOUT
 NEVER = 3600.0
 PASSES_DUE = 720
+LOST_AT_ONCE = 200
 BODY = {"scenario": "360p30-h264", "parameters": {"duration": 0.1}}
 
 
@@ -57,12 +58,22 @@ def suspended(pid: int) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFarm]:
+def module_quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFarm]:
     running = ChaosFarm(tmp_path_factory.mktemp("quick"), node_timeout=NODE_TIMEOUT)
     try:
         yield running.start()
     finally:
         running.close()
+
+
+@pytest.fixture
+def quick(module_quick: ChaosFarm) -> Iterator[ChaosFarm]:
+    """A farm that finds silence out soon; each test leaves its parts running."""
+    try:
+        yield module_quick
+    finally:
+        module_quick.clear()
+    check(module_quick)
 
 
 @pytest.mark.parametrize("away", ["api", "control", "control and beat"])
@@ -84,7 +95,6 @@ def test_an_outage_longer_than_the_node_timeout_declares_nobody_offline(
     wait_until(lambda: passes(quick) > before + NODE_TIMEOUT / 2, what="passes again")
     seen = quick.client.job(encode.id)
     offline = [e for e in events_of(quick, EventKind.NODE_OFFLINE) if (e.id or 0) > since]
-    quick.clear()
 
     assert (seen.status, seen.attempt) == (JobStatus.RUNNING, 1)
     assert offline == []
@@ -117,7 +127,6 @@ def test_work_goes_on_without_control_and_a_node_lost_meanwhile_gets_a_full_time
         ],
         what="the node to be offline",
     )
-    quick.clear()
 
     assert done.attempt == 1
     assert offline.at.timestamp() - first_pass >= NODE_TIMEOUT - 2 * PASS_SECONDS
@@ -153,7 +162,6 @@ def test_two_controls_and_two_beats_make_every_transition_once(quick: ChaosFarm)
         for e in events_of(quick, EventKind.NODE_OFFLINE, EventKind.JOB_RETRY_SCHEDULED)
         if (e.id or 0) > since
     ]
-    quick.clear()
 
     assert Counter(e.node_id for e in new if e.kind is EventKind.NODE_OFFLINE) == dict.fromkeys(
         lost, 1
@@ -184,7 +192,6 @@ def test_a_job_whose_master_died_between_commit_and_ring_is_rung_by_a_pass(
     was_rung = job.status is not JobStatus.PENDING
     quick.control.start()
     done = quick.wait_for(job, JobStatus.COMPLETED)
-    quick.clear()
 
     assert not was_rung
     assert done.attempt == 1
@@ -212,34 +219,30 @@ def test_a_submit_whose_master_died_before_the_commit_stores_nothing_and_its_ret
     quick.wait_until_ready()
     first = quick.client.submit(BODY, idempotency_key=key)
     again = quick.client.submit(BODY, idempotency_key=key)
-    quick.clear()
 
     assert stored == []
     assert first.id == again.id
 
 
-def test_a_pass_killed_in_the_middle_is_completed_by_the_next(make_farm: MakeFarm) -> None:
-    """The lock lets a pass begin and holds it at its first write, where control is killed."""
-    farm = make_farm(node_timeout=NODE_TIMEOUT)
-    agent = farm.start_agent("half").ready()
-    job = farm.submit("720p30-h264", duration=3600)
-    farm.wait_for(job, JobStatus.RUNNING)
-    agent.kill()
-    for _ in range(4):
-        other = sqlite3.connect(farm.folder / "farm.db", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        time.sleep(PASS_SECONDS)
-        farm.control.kill()
-        other.close()
-        farm.control.start()
-        before = passes(farm)
-        wait_until(lambda before=before: passes(farm) > before, what="a pass")  # type: ignore[misc]
+def test_a_pass_killed_in_the_middle_is_completed_by_the_next(quick: ChaosFarm) -> None:
+    with HandNode(quick, "half", slots=LOST_AT_ONCE) as node:
+        quick.client.submit_batch([BODY] * LOST_AT_ONCE)
+        since = last_event(quick)
+        # All leases are renewed at one moment, so that one pass has to end them all.
+        node.beat(*(node.claim() for _ in range(LOST_AT_ONCE)))
 
-    lost = farm.wait_for(job, JobStatus.PENDING)
-    retries = events_of(farm, EventKind.JOB_RETRY_SCHEDULED)
+    def lost() -> list[Event]:
+        found = events_of(quick, EventKind.JOB_RETRY_SCHEDULED)
+        return [event for event in found if (event.id or 0) > since]
 
-    assert lost.attempt == 1
-    assert len(retries) == 1
+    wait_until(lost, what="the pass to begin")
+    quick.control.kill()
+    in_the_middle = len(lost())
+    quick.control.start()
+    wait_until(lambda: len(lost()) >= LOST_AT_ONCE, what="the next pass")
+
+    assert in_the_middle < LOST_AT_ONCE
+    assert Counter(e.job_id for e in lost()).most_common(1)[0][1] == 1
 
 
 def test_passes_that_were_due_all_at_once_do_not_pile_up(quick: ChaosFarm) -> None:
@@ -261,8 +264,6 @@ def test_passes_that_were_due_all_at_once_do_not_pile_up(quick: ChaosFarm) -> No
     before = passes(quick)
     quick.start_agent("after", poll_interval=NEVER).ready()
     done = quick.wait_for(quick.submit(), JobStatus.COMPLETED)
-    cancel_all(quick.client)
-    quick.clear()
 
     assert done.attempt == 1
     wait_until(lambda: passes(quick) > before, what="passes again")

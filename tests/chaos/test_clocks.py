@@ -1,0 +1,148 @@
+"""Clocks that are wrong, clocks that step, and a processor that has no time."""
+
+import importlib.util
+import multiprocessing
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ffrtmp.domain.event import EventKind
+from ffrtmp.domain.job import JobStatus
+from tests.chaos.conftest import MakeFarm
+from tests.chaos.farm import ChaosFarm
+from tests.integration.agents import AgentProcess
+from tests.waiting import wait_until
+
+HOUR = 3600.0
+STEP_SECONDS = 600
+BURNERS_PER_CORE = 3
+STARVED_SECONDS = 25.0
+PACE = {"scenario": "360p30-h264", "parameters": {"duration": 3600}}
+
+
+@contextmanager
+def faked_time(**how: str) -> Iterator[None]:
+    """Processes started meanwhile see the time that libfaketime is told; durations stay true."""
+    found = importlib.util.find_spec("libfaketime")
+    assert found is not None
+    assert found.origin is not None
+    library = Path(found.origin).parent / "vendor/libfaketime/src/libfaketime.so.1"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LD_PRELOAD", str(library))
+        patch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        for name, value in how.items():
+            patch.setenv(name, value)
+        yield
+
+
+def nobody_was_lost(farm: ChaosFarm) -> bool:
+    with farm.store() as store, store.read() as tx:
+        kinds = [event.kind for event in tx.events.after(0, limit=1_000_000)]
+    return not {EventKind.NODE_OFFLINE, EventKind.JOB_RETRY_SCHEDULED} & set(kinds)
+
+
+def farm_seconds(farm: ChaosFarm) -> float:
+    with farm.store() as store, store.read() as tx:
+        return float(tx.clock.read().seconds)
+
+
+def let_farm_time_pass(farm: ChaosFarm, seconds: float) -> None:
+    until = farm_seconds(farm) + seconds
+    wait_until(lambda: farm_seconds(farm) > until, seconds=10 * seconds, what="farm time to pass")
+
+
+def said_by_api(farm: ChaosFarm) -> str:
+    return "".join(path.read_text() for path in farm.folder.glob("api-*.log"))
+
+
+def test_a_node_an_hour_ahead_works_and_is_reported_once(make_farm: MakeFarm) -> None:
+    farm = make_farm()
+    with faked_time(FAKETIME="+1h"):
+        farm.start_agent("ahead").ready()
+    for job in [farm.submit() for _ in range(3)]:
+        assert farm.wait_for(job, JobStatus.COMPLETED).attempt == 1
+    wait_until(lambda: farm.client.node("ahead").clock_skew_seconds > 0, what="its skew")
+    let_farm_time_pass(farm, 1.5 * farm.settings.node_timeout)
+    ahead = farm.client.node("ahead")
+
+    assert ahead.clock_skew_seconds == pytest.approx(HOUR, abs=5)
+    assert ahead.status == "available"
+    assert said_by_api(farm).count("the clock of node ahead") == 1
+    assert nobody_was_lost(farm)
+
+
+def test_a_node_with_the_right_clock_is_not_reported(make_farm: MakeFarm) -> None:
+    farm = make_farm()
+    farm.start_agent("right").ready()
+    let_farm_time_pass(farm, 3)
+
+    assert abs(farm.client.node("right").clock_skew_seconds) < 1
+    assert "the clock of node" not in said_by_api(farm)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_steps_of_the_masters_clock_lose_no_node_and_no_attempt(
+    make_farm: MakeFarm, tmp_path: Path
+) -> None:
+    clock = tmp_path / "clock"
+    clock.write_text("+0")
+    with faked_time(FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_NO_CACHE="1"):
+        farm = make_farm()
+    agent = farm.start_agent("steady", slots=2).ready()
+    encode = farm.client.submit(PACE)
+    wait_until(agent.ffmpegs, what="an ffmpeg")
+    for offset in (STEP_SECONDS, 0, -STEP_SECONDS, 0):
+        clock.write_text(f"{offset:+d}")
+        let_farm_time_pass(farm, 3)
+        assert farm.wait_for(farm.submit(), JobStatus.COMPLETED).attempt == 1
+    seen = farm.client.job(encode.id)
+
+    assert (seen.status, seen.attempt) == (JobStatus.RUNNING, 1)
+    assert nobody_was_lost(farm)
+    farm.client.cancel(encode.id)
+
+
+def burn() -> None:
+    while True:
+        pass
+
+
+@contextmanager
+def starved(agent: AgentProcess) -> Iterator[None]:
+    """The agent and all it started yield to burners on every core."""
+    agent_pid = agent.popen.pid
+    for process in (psutil.Process(agent_pid), *agent.descendants()):
+        process.nice(19)
+    context = multiprocessing.get_context("fork")
+    burners = [
+        context.Process(target=burn, daemon=True)
+        for _ in range(BURNERS_PER_CORE * (os.cpu_count() or 1))
+    ]
+    for burner in burners:
+        burner.start()
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.join()
+
+
+@pytest.mark.slow
+def test_a_starved_node_is_not_declared_offline(make_farm: MakeFarm) -> None:
+    farm = make_farm(node_timeout=15)
+    agent = farm.start_agent("starved").ready()
+    encode = farm.client.submit(PACE)
+    wait_until(agent.ffmpegs, what="an ffmpeg")
+    with starved(agent):
+        let_farm_time_pass(farm, STARVED_SECONDS)
+    seen = farm.client.job(encode.id)
+
+    assert (seen.status, seen.attempt) == (JobStatus.RUNNING, 1)
+    assert nobody_was_lost(farm)
+    farm.client.cancel(encode.id)
