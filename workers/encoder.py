@@ -21,7 +21,7 @@ from workers.ffmpeg.probe import ProbeFailed, probe
 from workers.ffmpeg.process import FfmpegProcess, ProcessEnd, ProcessIdentity
 from workers.ffmpeg.verify import differences
 from workers.ledger import Held, Progress
-from workers.staging import Staged
+from workers.staging import Staged, check_source_unchanged
 from workers.tracing import span
 
 STOP_GRACE_SECONDS = 0.2
@@ -79,6 +79,8 @@ class Encoder:
         process = FfmpegProcess(encode.argv, timeout_seconds=spec.timeout_seconds)
         end = self._run(process, expected_seconds(spec, source), held, encode, on_start)
         check_not_stopped(held)
+        if not end.timed_out:
+            check_source_unchanged(staged)
         _raise_if_failed(spec, end, encode)
         return _verified(spec, source, staged.temporary, held, encode)
 

@@ -30,14 +30,26 @@ REFUSALS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileState:
+    """Which file lies at a path, and which content, as far as one can tell without reading it."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
     """The places of one attempt.
 
-    ``source`` is None for a test source. ``adopted`` is the hash of a file at the destination
+    ``source`` is None for a test source; ``source_state`` is a local one's when it was checked.
+    ``adopted`` is the hash of a file at the destination
     that an earlier attempt of this job committed: there is nothing left to encode.
     """
 
     source: str | None
+    source_state: FileState | None = None
     destination: Path
     temporary: Path
     adopted: str | None = None
@@ -58,9 +70,40 @@ def stage(claim: ClaimAnswer, places: Places) -> Staged:
     _refuse_odd_destination(destination, source)
     return Staged(
         source=source,
+        source_state=_state_of(source),
         destination=destination,
         temporary=part_path(destination, claim.job_id, claim.attempt),
         adopted=_adopted(destination, claim),
+    )
+
+
+def check_source_unchanged(staged: Staged) -> None:
+    """AttemptFailed where a local input is not the file any more that it was when staged."""
+    if staged.source_state is None:
+        return
+    now = _state_of(staged.source)
+    if now is None:
+        raise AttemptFailed(
+            FailureClass.INPUT_MISSING, f"input {staged.source} disappeared while it was encoded"
+        )
+    if now != staged.source_state:
+        raise AttemptFailed(
+            FailureClass.BAD_INPUT, f"input {staged.source} changed while it was encoded"
+        )
+
+
+def _state_of(source: str | None) -> FileState | None:
+    if source is None or URL_START.match(source):
+        return None
+    try:
+        found = Path(source).stat()
+    except OSError:
+        return None
+    return FileState(
+        device=found.st_dev,
+        inode=found.st_ino,
+        size=found.st_size,
+        modified_ns=found.st_mtime_ns,
     )
 
 

@@ -11,6 +11,8 @@ import pytest
 from tests.acceptance.farm import RunningFarm
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 StartFarm = Callable[..., RunningFarm]
 STOP_SECONDS = 45.0
 SEED = 41

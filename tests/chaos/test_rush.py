@@ -21,6 +21,8 @@ from tests.chaos.hand import SHA256
 from tests.integration.agents import KEY
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 NODES = 200
 WAITING = 300
 MANY_WAITING = 10_000
