@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -55,6 +56,7 @@ class Registrar:
         self._on_lost = on_lost
         self._lock = threading.Lock()
         self._session: Session | None = None
+        self._registration_id: str | None = None
 
     @property
     def session(self) -> Session:
@@ -89,13 +91,17 @@ class Registrar:
             return self._register()
 
     def _register(self) -> Session:
+        # Kept until it is answered: a repeat must not end what the first try began.
+        self._registration_id = self._registration_id or uuid.uuid4().hex
+        body = self._describe().model_copy(update={"registration_id": self._registration_id})
         try:
             with span("Register Node"):
-                answer = self._client.register(self._describe())
+                answer = self._client.register(body)
         except MasterUnavailable:
             raise
         except MasterRefused as refused:
             raise _meaning(refused) from refused
+        self._registration_id = None
         self._session = _session_of(answer)
         self._on_lost(self._session.lost)
         return self._session

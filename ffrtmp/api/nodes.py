@@ -1,15 +1,19 @@
 """Nodes over HTTP."""
 
 import secrets
+from typing import Any
 
 import uuid_utils
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Depends, Request, Response, status
 
+from ffrtmp import __version__
 from ffrtmp.api import wire
 from ffrtmp.api.auth import KeyOwner, SpeakingNode, speaks_for, token_hash
-from ffrtmp.api.body import StrictRoute
+from ffrtmp.api.body import StrictRoute, UnusableBody
 from ffrtmp.api.state import FarmDep, NodeReference, SettingsDep
 from ffrtmp.domain.attempt import AttemptProgress
+from ffrtmp.domain.compatibility import why_refused
+from ffrtmp.domain.errors import VersionRefused
 from ffrtmp.domain.media import Codec, Hardware
 from ffrtmp.domain.node import Registration
 from ffrtmp.domain.placement import capabilities
@@ -32,9 +36,23 @@ router = APIRouter(tags=["nodes"], route_class=StrictRoute)
 EVERY_CPU_CODEC = capabilities((Hardware.CPU, codec) for codec in Codec)
 
 
+async def known_version(request: Request, _owner: KeyOwner) -> None:
+    """VersionRefused before the body is checked: another version may have other fields."""
+    try:
+        said: Any = await request.json()
+    except UnusableBody:
+        return
+    version = said.get("version") if isinstance(said, dict) else None
+    if isinstance(version, str):
+        why = why_refused(version, master=__version__)
+        if why is not None:
+            raise VersionRefused(why, field="version")
+
+
 @router.post(
     "/nodes/register",
     status_code=status.HTTP_201_CREATED,
+    dependencies=[Depends(known_version)],
     responses={200: {"model": RegistrationAnswer, "description": "The same node again"}},
 )
 def register(
@@ -59,6 +77,7 @@ def register(
             hardware=body.hardware,
             version=body.version,
             holding=frozenset((held.job_id, held.attempt) for held in body.holding),
+            registration_id=body.registration_id,
         )
     )
     if not registered.is_new:

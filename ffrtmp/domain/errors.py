@@ -12,6 +12,7 @@ FarmError
 │   ├── NotCommitted        a completed result without a commit before it
 │   ├── JobStateConflict    the job's state does not allow it
 │   ├── AddressTaken        another identity has this address
+│   ├── VersionRefused      the agent is too old or too new for this master
 │   ├── StaleEpoch          an earlier process of this node speaks
 │   ├── NodeNotAccepting    the node is offline or draining
 │   └── NodeHasWork         the node still runs attempts
@@ -95,6 +96,12 @@ class AddressTaken(Conflict):
     """Another identity is registered at this address."""
 
     code = "address_taken"
+
+
+class VersionRefused(Conflict):
+    """An agent of this version does not work with this master."""
+
+    code = "version_refused"
 
 
 class StaleEpoch(Conflict):

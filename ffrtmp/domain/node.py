@@ -32,7 +32,8 @@ class Registration:
     """What an agent says of itself when its process starts.
 
     ``holding`` names the (job id, attempt number) pairs whose work survived the last process:
-    finished, waiting in the spool to be committed or reported.
+    finished, waiting in the spool to be committed or reported. ``registration_id`` is the same on
+    every repeat of one registration, so that a repeat is known as one.
     """
 
     node_id: str
@@ -46,6 +47,7 @@ class Registration:
     hardware: Mapping[str, Any]
     version: str
     holding: frozenset[tuple[str, int]] = frozenset()
+    registration_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ class Node:
     trusted_since: datetime | None = None
     """When an operator last let it back into work: what failed before does not count."""
     drain_reason: str | None = None
+    registration_id: str | None = None
 
     def status(self, *, slots_busy: int) -> NodeStatus:
         """The one word that says most."""

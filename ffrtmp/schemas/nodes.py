@@ -46,6 +46,8 @@ class NodeRegistration(Wire):
     hardware: Annotated[Facts, Field(max_length=64)] = {}
     version: Annotated[Text, Field(max_length=64)] = ""
     holding: Annotated[list[HeldAttempt], Field(max_length=MAX_HELD_ATTEMPTS)] = []
+    registration_id: Annotated[Name, Field(min_length=16, max_length=64)] | None = None
+    """The same on every repeat of one registration: a repeat changes nothing."""
 
     @model_validator(mode="after")
     def _identity_is_whole(self) -> Self:

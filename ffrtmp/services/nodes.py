@@ -68,7 +68,8 @@ class NodeService:
     def register(self, said: Registration) -> Registered:
         """Make or renew a node; what an older epoch holds and does not name is lost.
 
-        AddressTaken for another identity at the address, Forbidden for a wrong token.
+        The same ``registration_id`` again changes nothing and is answered the same. AddressTaken
+        for another identity at the address, Forbidden for a wrong token.
         """
         try:
             return self._register(said)
@@ -77,7 +78,10 @@ class NodeService:
             return self._register(said)
 
     def heartbeat(self, beat: Beat) -> BeatAnswer:
-        """Renew the listed leases, note progress, and say what becomes of each attempt."""
+        """Renew the listed leases, note progress, and say what becomes of each attempt.
+
+        One that is not newer than all that were heard is only answered.
+        """
         with self._context.store.write() as tx:
             node = _locked(tx, beat.node_id)
             if node.epoch != beat.epoch:
@@ -86,7 +90,10 @@ class NodeService:
             farm_seconds = self._context.farm_seconds(tx)
             if is_newest:
                 self._hear(tx, node, beat, farm_seconds)
-            orders = [(said, self._order(tx, node, said, farm_seconds)) for said in beat.attempts]
+            orders = [
+                (said, self._order(tx, node, said, farm_seconds, is_news=is_newest))
+                for said in beat.attempts
+            ]
             if is_newest:
                 self._note_omissions(tx, node, beat)
             return BeatAnswer(orders=orders, drain=node.is_draining)
@@ -141,16 +148,11 @@ class NodeService:
             if owner is not None and owner.id != said.node_id:
                 raise Forbidden("this node_token belongs to another node_id")
             known = tx.nodes.lock(said.node_id)
-            now, farm_seconds = self._context.now(), self._context.farm_seconds(tx)
-            if known is None:
-                tx.nodes.insert(said, farm_seconds=farm_seconds, now=now)
-            else:
-                if not hmac.compare_digest(known.token_hash, said.token_hash):
-                    raise Forbidden("this node_id is registered with another node_token")
-                tx.nodes.register_again(said, farm_seconds=farm_seconds, now=now)
-                self._lose_unnamed(tx, said)
+            if known is not None and not hmac.compare_digest(known.token_hash, said.token_hash):
+                raise Forbidden("this node_id is registered with another node_token")
+            if known is None or not _is_repeat(said, known):
+                self._begin_epoch(tx, said, is_new=known is None)
             node = _found(tx, said.node_id)
-            tx.events.append(self._event(EventKind.NODE_REGISTERED, node, epoch=node.epoch))
             held = tx.attempts.live_on(node.id)
         own = {(attempt.job_id, attempt.number) for attempt in held}
         return Registered(
@@ -158,6 +160,16 @@ class NodeService:
             is_new=known is None,
             refused=sorted(said.holding - own),
         )
+
+    def _begin_epoch(self, tx: Transaction, said: Registration, *, is_new: bool) -> None:
+        now, farm_seconds = self._context.now(), self._context.farm_seconds(tx)
+        if is_new:
+            tx.nodes.insert(said, farm_seconds=farm_seconds, now=now)
+        else:
+            tx.nodes.register_again(said, farm_seconds=farm_seconds, now=now)
+            self._lose_unnamed(tx, said)
+        node = _found(tx, said.node_id)
+        tx.events.append(self._event(EventKind.NODE_REGISTERED, node, epoch=node.epoch))
 
     def _lose_unnamed(self, tx: Transaction, said: Registration) -> None:
         for attempt in tx.attempts.live_on(said.node_id):
@@ -187,23 +199,30 @@ class NodeService:
             )
 
     def _order(
-        self, tx: Transaction, node: Node, said: AttemptProgress, farm_seconds: float
+        self,
+        tx: Transaction,
+        node: Node,
+        said: AttemptProgress,
+        farm_seconds: float,
+        *,
+        is_news: bool,
     ) -> Order:
-        is_live = tx.attempts.note_progress(
+        is_renewed = is_news and tx.attempts.note_progress(
             said,
             node_id=node.id,
             expires_farm=farm_seconds + self._context.policy.node_timeout_seconds,
             moved_farm=farm_seconds,
         )
-        if is_live:
+        if is_renewed:
             return Order.GO_ON
         attempt = tx.attempts.get(said.job_id, said.number)
         if attempt is None or attempt.node_id != node.id:
             return Order.GONE
         if attempt.outcome is Outcome.CANCELED:
             return Order.CANCEL
-        # Its own report was accepted and the answer got lost: nothing to undo.
-        return Order.GO_ON if attempt.outcome is Outcome.COMPLETED else Order.GONE
+        # Completed: its own report was accepted and the answer got lost; there is nothing to undo.
+        is_wanted = attempt.is_live or attempt.outcome is Outcome.COMPLETED
+        return Order.GO_ON if is_wanted else Order.GONE
 
     def _note_omissions(self, tx: Transaction, node: Node, beat: Beat) -> None:
         listed = {(said.job_id, said.number) for said in beat.attempts}
@@ -243,6 +262,10 @@ class NodeService:
         return Event(
             kind=kind, at=self._context.now(), node_id=node.id, data={"name": node.name} | data
         )
+
+
+def _is_repeat(said: Registration, known: Node) -> bool:
+    return said.registration_id is not None and said.registration_id == known.registration_id
 
 
 def _found(tx: Transaction, reference: str) -> Node:

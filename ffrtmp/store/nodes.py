@@ -145,6 +145,7 @@ def _registered(said: Registration, *, farm_seconds: float, now: datetime) -> di
         "address": said.address,
         "type": said.type,
         "token_hash": said.token_hash,
+        "registration_id": said.registration_id,
         "slots": said.slots,
         "slots_lost": 0,
         "queues": list(said.queues),

@@ -162,6 +162,7 @@ nodes = sa.Table(
     sa.Column("type", sa.String(32), nullable=False),
     sa.Column("token_hash", sa.String(64), nullable=False, unique=True),
     sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("registration_id", sa.String(64)),
     sa.Column("slots", sa.Integer, nullable=False),
     sa.Column("slots_lost", sa.Integer, nullable=False),
     sa.Column("queues", sa.JSON, nullable=False),

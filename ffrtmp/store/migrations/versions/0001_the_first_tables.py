@@ -177,6 +177,7 @@ def upgrade() -> None:
         sa.Column("type", sa.String(length=32), nullable=False),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("registration_id", sa.String(length=64), nullable=True),
         sa.Column("slots", sa.Integer(), nullable=False),
         sa.Column("slots_lost", sa.Integer(), nullable=False),
         sa.Column("queues", sa.JSON(), nullable=False),
