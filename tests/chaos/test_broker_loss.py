@@ -92,7 +92,7 @@ def test_hints_are_taken_again_soon_after_the_broker_is_back(farm: ChaosFarm, se
 
 
 def test_a_connection_on_which_nothing_arrives_any_more_is_replaced(farm: ChaosFarm) -> None:
-    farm.start_agent("one", poll_interval=NEVER, consumer_timeout=2)
+    farm.start_agent("one", poll_interval=NEVER, consumer_timeout=4)
     farm.wait_for_listeners(1)
 
     farm.to_broker.strand()

@@ -31,7 +31,7 @@ def child_of(agent: AgentProcess) -> psutil.Process:
 
 def busy(farm: ChaosFarm) -> tuple[AgentProcess, JobAnswer, psutil.Process]:
     """An agent with two slots, the job in one of them, and its ffmpeg, held in mid-encode."""
-    agent = start(farm, slots=2, consumer_timeout=2)
+    agent = start(farm, slots=2, consumer_timeout=4)
     job = farm.submit(duration=20)
     ffmpeg = wait_until(agent.ffmpegs)[0]
     ffmpeg.suspend()
@@ -94,12 +94,14 @@ def test_child_that_stands_still_while_hints_wait_is_replaced_and_no_encode_feel
 
 
 def test_node_asks_by_itself_while_its_child_leaves_hints_untaken(farm: ChaosFarm) -> None:
-    agent = start(farm, poll_interval=0.5, consumer_timeout=NEVER / 100)
-    child_of(agent).suspend()
+    agent = start(farm, poll_interval=0.5, consumer_timeout=20)
+    child = child_of(agent)
+    child.suspend()
 
     job = farm.submit()
 
-    assert farm.wait_for(job, JobStatus.COMPLETED, seconds=60).attempt == 1
+    assert farm.wait_for(job, JobStatus.COMPLETED).attempt == 1
+    assert child.is_running()
 
 
 def test_busy_child_is_left_alone_however_long_hints_wait(farm: ChaosFarm) -> None:
