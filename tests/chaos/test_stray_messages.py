@@ -49,7 +49,10 @@ def message(task: str, kwargs: dict[str, Any]) -> str:
 
 def test_job_whose_message_died_with_its_agent_is_rung_again(farm: ChaosFarm) -> None:
     with closing(Proxy(farm.settings.port)) as to_api:
+        other = farm.start_agent("other", poll_interval=NEVER).ready()
+        farm.client.drain("other")  # so that it takes no message, and asks for nothing at its start
         agent = farm.start_agent("dying", to_api=to_api, poll_interval=NEVER)
+        wait_until(lambda: other.celery_child() is None, what="the other to take no messages")
         farm.wait_for_listeners(1)
         to_api.cut()
         farm.control.kill()  # or it would send a second message before the first is lost
@@ -59,7 +62,7 @@ def test_job_whose_message_died_with_its_agent_is_rung_again(farm: ChaosFarm) ->
         assert farm.broker.hinted() == []
 
         farm.control.start()
-        farm.start_agent("other", poll_interval=NEVER)
+        farm.client.undrain("other")
 
         done = farm.wait_for(job, JobStatus.COMPLETED, seconds=RUNG_AGAIN_SECONDS)
         assert (done.attempt, done.node_name) == (1, "other")
