@@ -9,6 +9,8 @@ from ffrtmp.domain.job import JobStatus
 from tests.chaos.farm import ChaosFarm
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 NEVER = 3600
 """Between the claims of an agent that is to start only what a hint brings."""
 

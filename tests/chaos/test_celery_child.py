@@ -4,12 +4,15 @@ import resource
 from typing import Any
 
 import psutil
+import pytest
 
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.schemas import JobAnswer
 from tests.chaos.farm import ChaosFarm
 from tests.integration.agents import AgentProcess
 from tests.waiting import free_port, wait_until
+
+pytestmark = pytest.mark.slow
 
 NEVER = 3600
 BACK_SECONDS = 5

@@ -24,6 +24,8 @@ from tests.chaos.farm import PASS_SECONDS, ChaosFarm, Part
 from tests.chaos.hand import HandNode
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 NODE_TIMEOUT = 3.0
 OUTAGE_SECONDS = 2 * NODE_TIMEOUT
 NEVER = 3600.0
