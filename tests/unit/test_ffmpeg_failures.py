@@ -70,6 +70,15 @@ def test_full_disk_before_a_kill_is_the_reason() -> None:
     assert classify(exit_code=None, signal=9, stderr=stderr).failure_class is FailureClass.NO_SPACE
 
 
+def test_abort_for_a_driver_library_that_is_not_there_is_the_hardwares() -> None:
+    stderr = (
+        "implib-gen: libva-drm.so.2: failed to load library 'libva-drm.so.2' via dlopen: "
+        "libva-drm.so.2: cannot open shared object file: No such file or directory\n"
+    )
+
+    assert classify(exit_code=None, signal=6, stderr=stderr).failure_class is FailureClass.HARDWARE
+
+
 def test_names_and_metadata_from_the_media_decide_nothing() -> None:
     stderr = (
         "[info] Input #0, mov, from 'file:/x/No space left on device':\n"

@@ -104,7 +104,15 @@ _RULES: Final = _rules(
     (r"Stream ends prematurely at", _C.CONNECTION),
     (r"SSL routines|TLS handshake|certificate verify failed|Unable to open .*tls", _C.CONNECTION),
     (r"Protocol '\S*' not on whitelist", _C.INPUT_REFUSED),
-    (r"Protocol not found$", _C.INPUT_REFUSED),
+    (r"Protocol not found$|Port missing in uri", _C.INPUT_REFUSED),
+    (r"Error opening input: Input/output error$", _C.CONNECTION),
+    # memory is the node's, and another node may have more
+    (r"Cannot allocate memory\)?$", _C.KILLED),
+    # the encoder's device: what cannot be opened without it is not at fault
+    (r"Cannot load libcuda|Cannot load nvcuda|libnvidia-encode|CUDA_ERROR_", _C.HARDWARE),
+    (r"OpenEncodeSessionEx failed|No capable devices found|Error creating a MFX", _C.HARDWARE),
+    (r"Failed to initiali[sz]e VAAPI|No VA display found|Device creation failed", _C.HARDWARE),
+    (r"implib-gen: .*failed to load library", _C.HARDWARE),
     # the output
     (
         r"Error opening output .*: (Permission denied|Read-only file system|Is a directory"
@@ -115,7 +123,10 @@ _RULES: Final = _rules(
     # the local input
     (r"Error opening input: (No such file or directory|Not a directory)$", _C.INPUT_MISSING),
     (r"Error opening input: (Permission denied|Operation not permitted)$", _C.INPUT_REFUSED),
-    (r"Error opening input: Is a directory$", _C.INPUT_REFUSED),
+    (
+        r"Error opening input: (Is a directory|Too many levels of symbolic links)$",
+        _C.INPUT_REFUSED,
+    ),
     (r"moov atom not found", _C.BAD_INPUT),
     (r"Stream map '.*' matches no streams", _C.BAD_INPUT),
     (r"does not contain any stream$", _C.BAD_INPUT),
@@ -123,20 +134,20 @@ _RULES: Final = _rules(
     (r"Output file is empty, nothing was encoded", _C.BAD_INPUT),
     (r"Decode error rate .* exceeds maximum", _C.BAD_INPUT),
     (r"Cannot determine format of input .* after EOF", _C.BAD_INPUT),
-    # the encoder's device
-    (r"Cannot load libcuda|Cannot load nvcuda|libnvidia-encode|CUDA_ERROR_", _C.HARDWARE),
-    (r"OpenEncodeSessionEx failed|No capable devices found|Error creating a MFX", _C.HARDWARE),
-    (r"Failed to initiali[sz]e VAAPI|No VA display found|Device creation failed", _C.HARDWARE),
     # what was asked for
     (r"Unknown encoder '|Encoder not found$|No such filter: '|Filter not found$", _C.UNSUPPORTED),
     (r"Unrecognized option '|Option not found$|Error parsing a filter", _C.UNSUPPORTED),
     (r"Unknown input format: '|Requested output format '.*' is not known", _C.UNSUPPORTED),
     (r"are supported for WebM|codec not currently supported in container", _C.UNSUPPORTED),
     (r"invalid preset '|Error setting preset|Invalid channel layout", _C.UNSUPPORTED),
+    (r"Cannot parse expression for|Invalid too big or non positive size", _C.UNSUPPORTED),
+    (r"Impossible to convert between the formats", _C.UNSUPPORTED),
+    (r"Unknown pixel format requested|not divisible by 2 \(", _C.UNSUPPORTED),
+    (r"for parameter '\S+' out of range|Unable to parse \"\w+\" option", _C.UNSUPPORTED),
+    (r"The bit rate \d+ bps is unsupported", _C.UNSUPPORTED),
+    (r"Unable to choose an output format", _C.UNSUPPORTED),
     (r"Picture size \d+x\d+ is invalid", _C.UNSUPPORTED),
     (r"Could not write header \(incorrect codec parameters", _C.UNSUPPORTED),
-    # memory is the node's, and another node may have more
-    (r"Cannot allocate memory\)?$", _C.KILLED),
     # older versions name the file before the reason; a missing one is the input: outputs are ours
     (r": No such file or directory$", _C.INPUT_MISSING),
     (r": Permission denied$", _C.INPUT_REFUSED),
@@ -150,4 +161,6 @@ _BROKEN_OFF: Final = _rules(
     (r"partial file$|File ended prematurely|Truncating packet|moov atom not found", _C.BAD_INPUT),
     (r"Error during demuxing: Invalid data", _C.BAD_INPUT),
     (r"Output file is empty|Empty output", _C.BAD_INPUT),
+    (r"corrupt decoded frame|error while decoding MB|Invalid NAL unit size", _C.BAD_INPUT),
+    (r"invalid as first byte of an EBML|Decoding error: Invalid data", _C.BAD_INPUT),
 )
