@@ -105,16 +105,21 @@ def test_messages_of_other_releases_and_of_ended_jobs_are_dropped_quietly_and_co
     farm.wait_for_listeners(1)
     ended = farm.wait_for(farm.submit(), JobStatus.COMPLETED)
     child = agent.celery_child()
+
+    def count(outcome: str) -> float:
+        return agent.metric("ffrtmp_worker_hints_total", outcome=outcome)
+
+    before = count("nothing")
     with farm.broker.client() as broker:
         good = {"v": 1, "job_id": ended.id, "rank": 4}
         broker.lpush("default", message("ffrtmp.hint.v0", good))
         broker.lpush("default", message(HINT_TASK, good | {"v": 0}))
         broker.lpush("default", message(HINT_TASK, good))
 
-    def count(outcome: str) -> float:
-        return agent.metric("ffrtmp_worker_hints_total", outcome=outcome)
-
-    wait_until(lambda: (count("dropped"), count("nothing")) == (2, 1), what="three to be counted")
+    # A pass may have rung the job once more before it was claimed: that hint brings nothing too.
+    wait_until(
+        lambda: count("dropped") == 2 and count("nothing") > before, what="three to be counted"
+    )
 
     assert farm.wait_for(farm.submit(), JobStatus.COMPLETED).attempt == 1
     assert len(farm.client.attempts(ended.id).attempts) == 1
