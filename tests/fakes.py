@@ -10,7 +10,17 @@ from ffrtmp.domain.policy import FarmPolicy
 from ffrtmp.services.context import Context
 from ffrtmp.services.farm import Farm
 from ffrtmp.store.engine import Store
+from ffrtmp.store.tables import metadata
 from tests.builders import START
+
+
+def emptied(store: Store) -> Store:
+    """The same store without a row but the clock's: quicker than making another one."""
+    with store.write() as tx:
+        for table in metadata.sorted_tables:
+            tx.clock._db.execute(table.delete())
+        tx.clock.create(START)
+    return store
 
 
 @dataclass

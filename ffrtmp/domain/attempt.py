@@ -86,6 +86,11 @@ class Attempt:
         """True while it holds the job's lease."""
         return self.state in LIVE_STATES
 
+    @property
+    def was_listed(self) -> bool:
+        """True once a heartbeat of its node named it: the node knows that it has it."""
+        return self.phase is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptProgress:

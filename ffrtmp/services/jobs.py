@@ -147,12 +147,14 @@ class JobService:
     def reprioritize(
         self, reference: str | int, *, queue: Queue | None, priority: Priority | None
     ) -> Job:
-        """Another place for a pending job; JobStateConflict for any other."""
+        """Another place for a pending job, twice is once; JobStateConflict for any other."""
         with self._context.store.write() as tx:
             job = _locked(tx, reference)
             to_queue, to_priority = queue or job.queue, priority or job.priority
             if not tx.jobs.replace_rank(job, to_queue, to_priority):
                 raise JobStateConflict(f"a job that is {job.status} has no place to change")
+            if (to_queue, to_priority) == (job.queue, job.priority):
+                return job
             moved = self._event(EventKind.JOB_REPRIORITIZED, job, queue=to_queue, to=to_priority)
             tx.events.append(moved)
         job = self.get(job.id)

@@ -234,17 +234,28 @@ class NodeService:
             # Job before attempt, as every other writer locks them.
             tx.jobs.lock(attempt.job_id)
             if tx.attempts.omit(attempt) >= self._context.policy.omissions_until_lost:
-                self._lose(tx, attempt, "the node no longer lists it")
+                self._end_omitted(tx, attempt)
+
+    def _end_omitted(self, tx: Transaction, attempt: Attempt) -> None:
+        if attempt.was_listed:
+            self._lose(tx, attempt, "the node no longer lists it")
+            return
+        # Its claim came late, when the node asked no more: nothing ran, so nothing is spent.
+        error = f"node {attempt.node_name} never heard of it"
+        self._end(tx, attempt, Ending(outcome=Outcome.RELEASED, error=error, confirmed=True))
 
     def _lose(self, tx: Transaction, attempt: Attempt, error: str) -> None:
+        ending = Ending(
+            outcome=Outcome.NODE_LOST,
+            failure=FailureClass.NODE_LOST,
+            error=f"node {attempt.node_name}: {error}",
+            confirmed=True,
+        )
+        self._end(tx, attempt, ending)
+
+    def _end(self, tx: Transaction, attempt: Attempt, ending: Ending) -> None:
         job = tx.jobs.lock(attempt.job_id)
         if job is not None:
-            ending = Ending(
-                outcome=Outcome.NODE_LOST,
-                failure=FailureClass.NODE_LOST,
-                error=f"node {attempt.node_name}: {error}",
-                confirmed=True,
-            )
             end_attempt(self._context, tx, job, attempt, ending)
 
     def _set_draining(self, reference: str, *, is_draining: bool, reason: str | None) -> NodeView:

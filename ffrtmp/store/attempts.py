@@ -78,10 +78,14 @@ class Attempts:
         return self._all(query.order_by(attempts.c.lease_expires_farm).limit(limit))
 
     def stalled(self, farm_seconds: float, *, limit: int) -> Sequence[Attempt]:
-        """Running attempts whose progress has not moved for as long as their queue allows."""
+        """Running attempts whose progress has not moved for as long as their queue allows.
+
+        One that no heartbeat has named yet makes none; its lease, or its omission, ends it.
+        """
         query = sa.select(attempts).where(
             _LIVE,
             attempts.c.state == AttemptState.RUNNING,
+            attempts.c.phase.is_not(None),
             attempts.c.moved_farm + attempts.c.stall_after_seconds <= farm_seconds,
         )
         return self._all(query.limit(limit))

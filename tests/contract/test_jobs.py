@@ -151,6 +151,15 @@ def test_reprioritized_job_is_claimed_before_its_old_betters(world: FakeWorld) -
     assert claimed(world).job.id == late.id
 
 
+def test_reprioritizing_to_the_same_place_twice_is_once(world: FakeWorld) -> None:
+    job = submitted(world)
+    for _ in range(2):
+        world.farm.jobs.reprioritize(job.id, queue=Queue.LIVE, priority=None)
+
+    kinds = [event.kind for event in world.farm.jobs.events(job.id)]
+    assert kinds == [EventKind.JOB_SUBMITTED, EventKind.JOB_REPRIORITIZED]
+
+
 def test_reprioritizing_a_running_job_is_refused(world: FakeWorld) -> None:
     submitted(world)
     grant = claimed(world)

@@ -142,11 +142,28 @@ def test_heartbeat_of_a_lost_attempt_says_gone(world: FakeWorld) -> None:
 
 def test_attempt_is_lost_only_after_two_heartbeats_that_omit_it(world: FakeWorld) -> None:
     grant = running(world)
+    order_of(world, grant, seq=1)
 
-    world.farm.nodes.heartbeat(builders.beat(seq=1))
-    assert world.farm.jobs.get(grant.job.id).status is JobStatus.RUNNING
     world.farm.nodes.heartbeat(builders.beat(seq=2))
-    assert world.farm.jobs.get(grant.job.id).status is JobStatus.PENDING
+    assert world.farm.jobs.get(grant.job.id).status is JobStatus.RUNNING
+    world.farm.nodes.heartbeat(builders.beat(seq=3))
+    job = world.farm.jobs.get(grant.job.id)
+    assert (job.status, job.failures) == (JobStatus.PENDING, 1)
+
+
+def test_claim_that_arrives_when_its_node_asks_no_more_spends_no_retry(world: FakeWorld) -> None:
+    world.farm.nodes.register(builders.registration())
+    assert world.farm.attempts.claim(builders.claim(claim_id="asked")) is None
+    (job,) = world.farm.jobs.submit([builders.request()])
+    late = world.farm.attempts.claim(builders.claim(claim_id="asked"))
+    assert late is not None
+
+    for seq in (1, 2):
+        world.farm.nodes.heartbeat(builders.beat(seq=seq))
+
+    again = world.farm.jobs.get(job.id)
+    assert (again.status, again.failures) == (JobStatus.PENDING, 0)
+    assert world.farm.jobs.attempts(job.id)[0].outcome is Outcome.RELEASED
 
 
 def test_attempt_whose_claim_is_still_in_flight_is_not_omitted(world: FakeWorld) -> None:

@@ -23,6 +23,14 @@ def running(world: FakeWorld, **asked: object) -> Grant:
     return grant
 
 
+def listed(world: FakeWorld, grant: Grant) -> Grant:
+    """The same, once its node has named it in a heartbeat."""
+    world.farm.nodes.heartbeat(
+        builders.beat(grant.attempt.node_id, builders.progress_of(grant), seq=1)
+    )
+    return grant
+
+
 def test_silent_node_is_offline_and_its_job_is_pending_again(world: FakeWorld) -> None:
     grant = running(world)
 
@@ -94,6 +102,14 @@ def test_attempt_whose_progress_stands_still_is_stalled_though_its_node_beats(
     job = world.farm.jobs.get(grant.job.id)
     assert (job.status, job.failure_reason) == (JobStatus.PENDING, FailureClass.STALLED)
     assert "node-1" in world.bell.nudged
+
+
+def test_attempt_that_its_node_has_not_named_yet_is_not_stalled(world: FakeWorld) -> None:
+    grant = running(world, queue=Queue.LIVE)
+
+    world.pass_farm_seconds(40)
+
+    assert world.farm.jobs.get(grant.job.id).status is JobStatus.RUNNING
 
 
 def test_attempt_that_moves_is_never_stalled_however_long_it_takes(world: FakeWorld) -> None:
@@ -198,7 +214,7 @@ def test_second_pass_at_the_same_moment_changes_nothing(world: FakeWorld) -> Non
 def test_stream_taken_from_a_silent_node_waits_until_it_cannot_be_publishing(
     world: FakeWorld,
 ) -> None:
-    grant = running(world, queue=Queue.LIVE, is_stream=True)
+    grant = listed(world, running(world, queue=Queue.LIVE, is_stream=True))
     for _ in range(8):
         world.pass_farm_seconds(5)
     job = world.farm.jobs.get(grant.job.id)
@@ -211,7 +227,7 @@ def test_stream_taken_from_a_silent_node_waits_until_it_cannot_be_publishing(
 
 
 def test_stream_whose_node_says_it_ended_may_be_claimed_at_once(world: FakeWorld) -> None:
-    grant = running(world, queue=Queue.LIVE, is_stream=True)
+    grant = listed(world, running(world, queue=Queue.LIVE, is_stream=True))
     world.pass_farm_seconds(40)
     assert world.farm.jobs.get(grant.job.id).hold_until_farm is not None
 
@@ -223,10 +239,12 @@ def test_stream_whose_node_says_it_ended_may_be_claimed_at_once(world: FakeWorld
 def test_stream_is_not_freed_by_the_node_that_had_it_before_the_last_one(
     world: FakeWorld,
 ) -> None:
-    first = running(world, queue=Queue.LIVE, is_stream=True)
+    first = listed(world, running(world, queue=Queue.LIVE, is_stream=True))
     world.pass_farm_seconds(80)
     world.farm.nodes.register(builders.registration("node-2"))
-    assert world.farm.attempts.claim(builders.claim("node-2", "c2")) is not None
+    second = world.farm.attempts.claim(builders.claim("node-2", "c2"))
+    assert second is not None
+    listed(world, second)
     world.pass_farm_seconds(40)
     assert world.farm.jobs.get(first.job.id).hold_until_farm is not None
 
