@@ -11,6 +11,8 @@ UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .tools/bin/u
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON_PREFERENCE := only-system
+# A farm is many processes: without its cache each would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## show this
@@ -62,7 +64,3 @@ test-chaos: $(INSTALLED) ## five minutes of random faults on a real farm (ARGS="
 .PHONY: bench
 bench: $(INSTALLED) ## measure (tests marked slow that print numbers)
 	$(BIN)/pytest -s -m slow -k bench $(ARGS)
-
-.PHONY: migrate
-migrate: $(INSTALLED) ## bring a database to the newest schema (DB=file or URL)
-	$(BIN)/python -m ffrtmp.store.migrate $(DB)

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 from sqlalchemy.pool import StaticPool
 
 from ffrtmp.store.attempts import Attempts
@@ -90,6 +88,10 @@ class Store:
 
     def migrate(self, *, now: datetime) -> None:
         """Bring the schema to this release's; safe when several processes do it at once."""
+        # Only the API migrates; no other process needs to wait until this is loaded.
+        from alembic import command
+        from alembic.config import Config
+
         with translated(), self._writer.begin() as connection:
             if not self.is_sqlite:
                 # Another process may migrate for longer than any request should take.
