@@ -168,11 +168,13 @@ class ChaosFarm:
         )
 
     def clear(self) -> None:
-        """Kill the agents and cancel what is left."""
+        """Kill the agents, cancel what is left, and forget the messages of it."""
         for agent in self.agents:
             kill_tree(agent)
         self.agents.clear()
         cancel_all(self.client)
+        with self.broker.client() as broker:
+            broker.flushall()
 
     def close(self) -> None:
         """Kill everything that still runs."""

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from ffrtmp.domain.attempt import Outcome
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.node import NodeStatus
@@ -12,8 +10,6 @@ from tests.chaos.conftest import MakeFarm
 from tests.chaos.farm import ChaosFarm
 from tests.chaos.wrapped import wrapped_ffmpeg
 from tests.waiting import wait_until
-
-pytestmark = pytest.mark.slow
 
 
 def test_job_that_kills_its_agent_every_time_ends_as_failed_and_the_node_serves_the_next(

@@ -9,8 +9,6 @@ from ffrtmp.domain.job import JobStatus
 from tests.chaos.farm import ChaosFarm
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 NEVER = 3600
 """Between the claims of an agent that is to start only what a hint brings."""
 
@@ -30,6 +28,7 @@ def test_every_pending_job_is_rung_again_after_the_broker_was_emptied(farm: Chao
     assert sorted(farm.broker.hinted()) == sorted(jobs)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("count", [10, pytest.param(1000, marks=pytest.mark.slow)])
 def test_every_job_runs_once_though_all_messages_were_flushed(farm: ChaosFarm, count: int) -> None:
     jobs = [farm.submit() for _ in range(count)]
@@ -93,6 +92,7 @@ def test_hints_are_taken_again_soon_after_the_broker_is_back(farm: ChaosFarm, se
         assert farm.wait_for(job, JobStatus.COMPLETED).attempt == 1
 
 
+@pytest.mark.slow
 def test_a_connection_on_which_nothing_arrives_any_more_is_replaced(farm: ChaosFarm) -> None:
     farm.start_agent("one", poll_interval=NEVER, consumer_timeout=4)
     farm.wait_for_listeners(1)

@@ -12,8 +12,6 @@ from ffrtmp.domain.job import JobStatus
 from tests.chaos.farm import Broker, ChaosFarm
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 NEVER = 3600
 RESUMED_SECONDS = 10
 BIG_BYTES = 1 << 20

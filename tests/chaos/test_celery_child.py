@@ -12,8 +12,6 @@ from tests.chaos.farm import ChaosFarm
 from tests.integration.agents import AgentProcess
 from tests.waiting import free_port, wait_until
 
-pytestmark = pytest.mark.slow
-
 NEVER = 3600
 BACK_SECONDS = 5
 BIG_BYTES = 64 << 20
@@ -64,6 +62,7 @@ def test_garbage_in_a_queue_costs_a_restart_of_the_child_and_no_encode(farm: Cha
     assert ends_well(farm, job, ffmpeg)
 
 
+@pytest.mark.slow
 def test_child_that_ends_again_and_again_raises_an_alarm_and_the_node_asks_by_itself(
     farm: ChaosFarm,
 ) -> None:

@@ -17,8 +17,6 @@ from tests.chaos.farm import ChaosFarm
 from tests.integration.agents import AgentProcess
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 HOUR = 3600.0
 STEP_SECONDS = 600
 BURNERS_PER_CORE = 3

@@ -15,8 +15,6 @@ from tests.chaos.farm import ChaosFarm
 from tests.chaos.hand import HandNode
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 RACES = 200
 REAL_RACES = 12
 

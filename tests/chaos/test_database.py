@@ -21,8 +21,6 @@ from tests.integration.agents import KEY
 from tests.postgresql import PostgreSql
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 LOCKED_SECONDS = 5.0
 SHORT = {"scenario": "360p30-h264", "parameters": {"duration": 0.1}}
 

@@ -11,8 +11,6 @@ from tests.chaos.disks import Disk, disks
 from tests.chaos.farm import ChaosFarm
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(params=disks())
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:

@@ -16,8 +16,6 @@ from tests.integration.agents import AgentProcess
 from tests.media.specs import make_clip
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 STALL_SECONDS = 3.0
 
 

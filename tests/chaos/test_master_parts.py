@@ -7,9 +7,9 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -22,9 +22,8 @@ from ffrtmp.domain.job import JobStatus
 from tests.chaos.conftest import check
 from tests.chaos.farm import PASS_SECONDS, ChaosFarm, Part
 from tests.chaos.hand import HandNode
+from tests.integration.agents import kill_tree
 from tests.waiting import wait_until
-
-pytestmark = pytest.mark.slow
 
 NODE_TIMEOUT = 3.0
 OUTAGE_SECONDS = 2 * NODE_TIMEOUT
@@ -78,23 +77,55 @@ def quick(module_quick: ChaosFarm) -> Iterator[ChaosFarm]:
     check(module_quick)
 
 
-@pytest.mark.parametrize("away", ["api", "control", "control and beat"])
+@contextmanager
+def away(farm: ChaosFarm, *parts: Part) -> Iterator[None]:
+    """Killed, and started again."""
+    for part in parts:
+        part.kill()
+    yield
+    for part in parts:
+        part.start()
+    farm.wait_until_ready()
+
+
+@contextmanager
+def late(farm: ChaosFarm) -> Iterator[None]:
+    """A control worker that hangs, and beat's messages with it: the next pass is late."""
+    assert farm.control.process is not None
+    with suspended(farm.control.process.popen.pid):
+        yield
+
+
+OUTAGES: dict[str, Callable[[ChaosFarm], AbstractContextManager[None]]] = {
+    "api": lambda farm: away(farm, farm.api),
+    "control": lambda farm: away(farm, farm.control),
+    "beat": lambda farm: away(farm, farm.beat),
+    "control-and-beat": lambda farm: away(farm, farm.control, farm.beat),
+    "late-pass": late,
+}
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [
+        "api",
+        "control-and-beat",
+        "late-pass",
+        pytest.param("control", marks=pytest.mark.slow),
+        pytest.param("beat", marks=pytest.mark.slow),
+    ],
+)
 def test_an_outage_longer_than_the_node_timeout_declares_nobody_offline(
-    quick: ChaosFarm, away: str
+    quick: ChaosFarm, outage: str
 ) -> None:
-    name = f"away-{away.replace(' ', '-')}"
+    name = f"through-{outage}"
     agent = quick.start_agent(name).ready()
     node = quick.client.node(name)
     encode = quick.submit("1080p30-h264", duration=3600)
     wait_until(agent.ffmpegs, what="an ffmpeg")
     since = last_event(quick)
-    parts = {"api": [quick.api], "control": [quick.control]}.get(away, [quick.control, quick.beat])
-    for part in parts:
-        part.kill()
-    time.sleep(OUTAGE_SECONDS)
-    for part in parts:
-        part.start()
-    quick.wait_until_ready()
+    with OUTAGES[outage](quick):
+        time.sleep(OUTAGE_SECONDS)
     before = passes(quick)
     wait_until(lambda: passes(quick) > before + NODE_TIMEOUT / 2, what="passes again")
     seen = quick.client.job(encode.id)
@@ -107,6 +138,18 @@ def test_an_outage_longer_than_the_node_timeout_declares_nobody_offline(
 
     assert (seen.status, seen.attempt) == (JobStatus.RUNNING, 1)
     assert offline == []
+
+
+def test_a_lost_node_is_found_without_beat(quick: ChaosFarm) -> None:
+    agent = quick.start_agent("beatless").ready()
+    job = quick.submit("1080p30-h264", duration=3600)
+    wait_until(agent.ffmpegs, what="an ffmpeg")
+    with away(quick, quick.beat):
+        kill_tree(agent)
+
+        lost = quick.wait_for(job, JobStatus.PENDING)
+
+    assert (lost.attempt, lost.retry_count) == (1, 1)
 
 
 def test_work_goes_on_without_control_and_a_node_lost_meanwhile_gets_a_full_timeout(

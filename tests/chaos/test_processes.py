@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 import psutil
-import pytest
 
 from ffrtmp.domain.attempt import Outcome
 from ffrtmp.domain.job import JobStatus
@@ -14,8 +13,6 @@ from tests.chaos.wrapped import wrapped_ffmpeg
 from tests.integration.agents import KEY
 from tests.waiting import wait_until
 from workers.ffmpeg.child import MINIMAL_ENVIRONMENT
-
-pytestmark = pytest.mark.slow
 
 FLOOD_BYTES = 1 << 30
 FLOOD_MAY_TAKE_BYTES = 48 << 20

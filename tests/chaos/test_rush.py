@@ -19,9 +19,8 @@ from tests.chaos.conftest import MakeFarm
 from tests.chaos.farm import ChaosFarm
 from tests.chaos.hand import SHA256
 from tests.integration.agents import KEY
+from tests.postgresql import PostgreSql
 from tests.waiting import wait_until
-
-pytestmark = pytest.mark.slow
 
 NODES = 200
 WAITING = 300
@@ -61,10 +60,19 @@ class Crowd:
         return list(self._pool.map(post, requests))
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def rushed(request: pytest.FixtureRequest, make_farm: MakeFarm) -> ChaosFarm:
+    """A farm on each database, in which nobody is found silent meanwhile."""
+    if request.param == "sqlite":
+        return make_farm(node_timeout=60)
+    server: PostgreSql = request.getfixturevalue("postgresql")
+    return make_farm(node_timeout=60, db=server.new_database("rush"))
+
+
 def test_two_hundred_nodes_register_claim_and_report_at_once_and_each_counts_once(
-    make_farm: MakeFarm,
+    rushed: ChaosFarm,
 ) -> None:
-    farm = make_farm(node_timeout=60)
+    farm = rushed
     farm.client.submit_batch([{"scenario": "360p30-h264"}] * NODES)
     crowd = Crowd(farm)
     nodes = [

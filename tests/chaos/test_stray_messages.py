@@ -6,8 +6,6 @@ import uuid
 from contextlib import closing
 from typing import Any
 
-import pytest
-
 from ffrtmp.broker.messages import HINT_TASK
 from ffrtmp.broker.publisher import RedisBell
 from ffrtmp.domain.attempt import Outcome
@@ -17,8 +15,6 @@ from ffrtmp.schemas import JobAnswer
 from tests.chaos.farm import ChaosFarm
 from tests.chaos.proxy import Proxy
 from tests.waiting import free_port, wait_until
-
-pytestmark = pytest.mark.slow
 
 NEVER = 3600
 RUNG_AGAIN_SECONDS = 30

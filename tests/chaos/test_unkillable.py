@@ -12,8 +12,6 @@ from tests.chaos.farm import ChaosFarm
 from tests.chaos.unkillable import Hold, holds, traced
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 KILL_SECONDS = 1.0
 
 
