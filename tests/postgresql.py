@@ -42,15 +42,28 @@ class PostgreSql:
             "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
 
-    def new_database(self, name: str) -> str:
-        """The URL of a database that did not exist."""
+    def new_folder(self, name: str) -> Path:
+        """An empty folder that the server reaches too; it ends with the server."""
+        made: Path = self._server.pgdata.parent / name
+        made.mkdir()
+        return made
+
+    def new_database(self, name: str, *, at: Path | None = None) -> str:
+        """The URL of a database that did not exist; its tables lie in the folder ``at``."""
         self.execute(f"CREATE DATABASE {name}")
+        if at is not None:
+            if self._server.system_user is not None:
+                shutil.chown(at, self._server.system_user)
+            self.execute(f"CREATE TABLESPACE {name} LOCATION '{at}'")
+            self.execute(f"ALTER DATABASE {name} SET TABLESPACE {name}")
         url = sa.make_url(self.url).set(database=name)
         return url.render_as_string(hide_password=False)
 
-    def execute(self, *statements: str) -> None:
-        """As an administrator, each by itself."""
-        engine = sa.create_engine(self.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    def execute(self, *statements: str, url: str | None = None) -> None:
+        """As an administrator, each by itself, in the database at ``url`` or the first one."""
+        engine = sa.create_engine(
+            url or self.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
+        )
         with engine.connect() as connection:
             for statement in statements:
                 connection.exec_driver_sql(statement)

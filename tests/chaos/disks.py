@@ -105,9 +105,13 @@ def full_device(folder: Path) -> Iterator[Disk]:
     yield FullDevice(folder)
 
 
-def disks() -> list[MakeDisk]:
-    """Every kind this host has."""
+def may_mount() -> bool:
+    """Whether this host lets us mount a file system."""
     status = Path("/proc/self/status").read_text()
     capabilities = int(status.split("CapEff:")[1].split()[0], 16)
-    may_mount = os.geteuid() == 0 and bool(capabilities >> 21 & 1)  # CAP_SYS_ADMIN
-    return [full_device, small_disk] if may_mount else [full_device]
+    return os.geteuid() == 0 and bool(capabilities >> 21 & 1)  # CAP_SYS_ADMIN
+
+
+def disks() -> list[MakeDisk]:
+    """Every kind this host has."""
+    return [full_device, small_disk] if may_mount() else [full_device]

@@ -17,6 +17,7 @@ from ffrtmp.domain.job import JobStatus
 from tests.chaos.conftest import MakeFarm
 from tests.chaos.disk import SmallDisk, small_disk
 from tests.chaos.farm import ChaosFarm
+from tests.chaos.scarce import Scarce, scarce_databases
 from tests.integration.agents import KEY
 from tests.postgresql import PostgreSql
 from tests.waiting import wait_until
@@ -220,3 +221,33 @@ def test_a_full_disk_refuses_submits_and_everything_goes_on_when_there_is_room(
     assert ended.attempt == 1
     assert accepted.status_code == 201
     assert is_alive
+
+
+@pytest.fixture(params=scarce_databases())
+def scarce(request: pytest.FixtureRequest, postgresql: PostgreSql) -> Iterator[Scarce]:
+    with request.param(postgresql) as made:
+        yield made
+
+
+def test_a_full_server_refuses_submits_and_everything_goes_on_when_there_is_room(
+    scarce: Scarce, make_farm: MakeFarm
+) -> None:
+    farm = make_farm(db=scarce.url)
+    agent = farm.start_agent("full", queues=["live"]).ready()
+    live = {"scenario": "360p30-h264", "queue": "live", "parameters": {"duration": 5}}
+    encode = farm.client.submit(live)
+    (ffmpeg,) = wait_until(agent.ffmpegs, what="an ffmpeg")
+    ffmpeg.suspend()
+
+    scarce.fill()
+    refused = wait_until(lambda: refusal_of_many(farm), what="a refusal")
+    ffmpeg.resume()
+    wait_until(lambda: not ffmpeg.is_running(), what="the encode to end")
+    refused_again = wait_until(lambda: refusal_of_many(farm), what="another refusal")
+    scarce.free()
+
+    assert (refused.status_code, refused_again.status_code) == (507, 507)
+    assert refused.json()["error"]["code"] == "storage_full"
+    assert farm.wait_for(encode, JobStatus.COMPLETED).attempt == 1
+    assert submit(farm).status_code == 201
+    assert lives(farm)
