@@ -95,7 +95,7 @@ def test_steps_of_the_masters_clock_lose_no_node_and_no_attempt(
 ) -> None:
     clock = tmp_path / "clock"
     clock.write_text("+0")
-    with faked_time(FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_NO_CACHE="1"):
+    with faked_time(FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_CACHE_DURATION="1"):
         farm = make_farm()
     agent = farm.start_agent("steady", slots=2).ready()
     encode = farm.client.submit(PACE)
