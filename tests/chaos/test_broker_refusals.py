@@ -14,6 +14,7 @@ from tests.waiting import wait_until
 
 NEVER = 3600
 RESUMED_SECONDS = 10
+MOST_LINES = 200
 BIG_BYTES = 1 << 20
 
 Refusing = Callable[[Broker, Any], contextlib.AbstractContextManager[None]]
@@ -81,3 +82,6 @@ def test_no_worker_ends_and_hints_are_taken_soon_after_the_broker_is_mended(
     for part in (farm.control, farm.beat, farm.api):
         assert part.process is not None
         assert part.process.popen.poll() is None
+    said = "".join(path.read_text() for path in farm.folder.glob("beat-*.log"))
+    assert "Traceback" not in said
+    assert len(said.splitlines()) < MOST_LINES
