@@ -2,6 +2,7 @@
 
 CliError            something this command cannot do; one line, and what to do next
 ├── UsageError      asked in a way that cannot be
+├── SubmitUnsure    no answer says whether the job was taken
 └── JobNotCompleted the job that was waited for ended otherwise
 """
 
@@ -35,6 +36,12 @@ class UsageError(CliError):
     """The command was asked in a way that cannot be."""
 
     code = ExitCode.USAGE
+
+
+class SubmitUnsure(CliError):  # noqa: N818
+    """No answer says whether the job was taken."""
+
+    code = ExitCode.UNREACHABLE
 
 
 class JobNotCompleted(CliError):  # noqa: N818

@@ -1,21 +1,28 @@
 """``ffrtmp jobs submit``: a job's body from flags, and the wait for its end."""
 
 import re
+import time
+import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cli.exits import UsageError
+from cli.exits import SubmitUnsure, UsageError
 from cli.jobs import announce, show_job
 from cli.options import Session, with_session
 from cli.watch import watch
+from ffrtmp.client import AnswerLost, MasterClient, MasterUnavailable, MasterUnreachable
 from ffrtmp.domain.media import Audio, Engine, Hardware, OutputMode, Preset
 from ffrtmp.domain.ranking import Priority, Queue
-from ffrtmp.schemas import MAX_RETRIES_LIMIT
+from ffrtmp.schemas import MAX_RETRIES_LIMIT, JobAnswer
 
 MEDIA = "Media"
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
+REPEAT_SECONDS = 10.0
+"""For how long a submit whose answer was lost is repeated: the restart of a master fits."""
+REPEAT_PAUSE_SECONDS = 0.5
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -102,7 +109,7 @@ def submit(
         parameters=_given(**parameters),
     )
     with session.client() as master:
-        job = master.submit(body, idempotency_key=idempotency_key)
+        job = submit_once(master, body, key=idempotency_key or uuid.uuid4().hex)
         if not (wait or follow):
             announce(session, job)
             return
@@ -114,6 +121,27 @@ def submit(
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(submit)
+
+
+def submit_once(master: MasterClient, body: Mapping[str, Any], *, key: str) -> JobAnswer:
+    """Submit, and again under the same key where the answer was lost: one job in the end.
+
+    SubmitUnsure where no answer comes for REPEAT_SECONDS after that.
+    """
+    try:
+        return master.submit(body, idempotency_key=key)
+    except AnswerLost:
+        give_up_at = time.monotonic() + REPEAT_SECONDS
+    while time.monotonic() < give_up_at:
+        time.sleep(REPEAT_PAUSE_SECONDS)
+        try:
+            return master.submit(body, idempotency_key=key)
+        except (MasterUnreachable, MasterUnavailable) as error:
+            last = error
+    raise SubmitUnsure(
+        f"no answer says whether the master took the job: {last}; the same command with"
+        f" --idempotency-key {key} makes no second one"
+    )
 
 
 def absolute(location: str | None) -> str | None:

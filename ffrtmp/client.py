@@ -1,7 +1,8 @@
 """The typed HTTP client of the master: what agents and the command line speak through.
 
 ClientError
-├── MasterUnreachable   no answer: refused, timed out, cut; the request may or may not have arrived
+├── MasterUnreachable   no answer
+│   └── AnswerLost      cut or timed out after the request was sent: it may have been carried out
 ├── MasterUnavailable   502, 503, 504, 507: it answered that it cannot now
 └── MasterRefused       any other 4xx or 5xx, with the master's own code, message and field
 """
@@ -43,6 +44,12 @@ from ffrtmp.schemas import (
 A = TypeVar("A", bound=BaseModel)
 DEFAULT_TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 CANNOT_NOW = (502, 503, 504, 507)
+NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+)
 
 
 class ClientError(Exception):
@@ -50,7 +57,11 @@ class ClientError(Exception):
 
 
 class MasterUnreachable(ClientError):  # noqa: N818
-    """No answer came; the request may or may not have arrived."""
+    """No answer came."""
+
+
+class AnswerLost(MasterUnreachable):
+    """The request was sent and no answer came: it may or may not have been carried out."""
 
 
 @dataclass
@@ -253,7 +264,8 @@ class MasterClient:
         try:
             response = self._http.request(method, path, headers=headers, **request)
         except httpx.HTTPError as error:
-            raise MasterUnreachable(f"{self._http.base_url}: {_said(error)}") from error
+            kind = MasterUnreachable if isinstance(error, NEVER_SENT) else AnswerLost
+            raise kind(f"{self._http.base_url}: {_said(error)}") from error
         if response.status_code >= httpx.codes.BAD_REQUEST:
             raise _refusal(response)
         return response
