@@ -56,6 +56,7 @@ def registration(
     capabilities: tuple[str, ...] = CPU_CAPABILITIES,
     token_hash: str | None = None,
     holding: frozenset[tuple[str, int]] = frozenset(),
+    known_epoch: int | None = None,
 ) -> Registration:
     return Registration(
         node_id=node_id,
@@ -69,6 +70,7 @@ def registration(
         hardware={},
         version="0",
         holding=holding,
+        known_epoch=known_epoch,
     )
 
 

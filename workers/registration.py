@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ffrtmp.client import ClientError, MasterRefused, MasterUnavailable
-from ffrtmp.schemas import HeldAttempt, NodeRegistration, RegistrationAnswer
+from ffrtmp.schemas import HeldAttempt, NodeAnswer, NodeRegistration, RegistrationAnswer
 from workers.backoff import jittered_delays
 from workers.errors import AddressTaken, AgentError, KeyRefused, RegistrationRefused
 from workers.tracing import span
@@ -22,6 +22,10 @@ class RegistrationClient(Protocol):
 
     def register(self, body: NodeRegistration) -> RegistrationAnswer:
         """POST /nodes/register."""
+        ...
+
+    def node(self, node: str) -> NodeAnswer:
+        """GET /nodes/{id}."""
         ...
 
 
@@ -93,10 +97,17 @@ class Registrar:
     def _register(self) -> Session:
         # Kept until it is answered: a repeat must not end what the first try began.
         self._registration_id = self._registration_id or uuid.uuid4().hex
-        body = self._describe().model_copy(update={"registration_id": self._registration_id})
+        body = self._describe()
         try:
             with span("Register Node"):
-                answer = self._client.register(body)
+                answer = self._client.register(
+                    body.model_copy(
+                        update={
+                            "registration_id": self._registration_id,
+                            "known_epoch": self._epoch_of(body),
+                        }
+                    )
+                )
         except MasterUnavailable:
             raise
         except MasterRefused as refused:
@@ -105,6 +116,15 @@ class Registrar:
         self._session = _session_of(answer)
         self._on_lost(self._session.lost)
         return self._session
+
+    def _epoch_of(self, body: NodeRegistration) -> int:
+        """The node's epoch now; a registration that arrives after a newer one has another."""
+        try:
+            return self._client.node(body.node_id or "").epoch
+        except MasterRefused as refused:
+            if refused.status != NOT_FOUND:
+                raise
+            return 0
 
 
 def must_register_again(refused: MasterRefused) -> bool:
@@ -133,6 +153,6 @@ def _meaning(refused: MasterRefused) -> Exception:
         return AddressTaken(refused.message)
     if refused.status in (UNAUTHENTICATED, FORBIDDEN):
         return KeyRefused(f"the master refuses this API key: {refused.message}")
-    if may_pass(refused):
+    if may_pass(refused) or refused.code == "stale_epoch":
         return refused
     return RegistrationRefused(f"the master refuses this node: {refused}")

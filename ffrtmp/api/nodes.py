@@ -78,6 +78,7 @@ def register(
             version=body.version,
             holding=frozenset((held.job_id, held.attempt) for held in body.holding),
             registration_id=body.registration_id,
+            known_epoch=body.known_epoch,
         )
     )
     if not registered.is_new:
@@ -85,7 +86,6 @@ def register(
     view = registered.view
     return RegistrationAnswer(
         **_answer(farm, view).model_dump(),
-        epoch=view.node.epoch,
         node_token=new_token,
         broker_url=settings.broker,
         node_timeout_seconds=settings.node_timeout,

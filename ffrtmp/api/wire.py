@@ -123,6 +123,7 @@ def node_answer(view: NodeView, *, numbers: dict[str, int]) -> NodeAnswer:
         registered_at=node.registered_at,
         running=[_running(attempt, numbers) for attempt in view.held],
         version=node.version,
+        epoch=node.epoch,
         clock_skew_seconds=node.clock_skew_seconds,
         drain_reason=node.drain_reason,
     )

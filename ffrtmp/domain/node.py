@@ -33,7 +33,9 @@ class Registration:
 
     ``holding`` names the (job id, attempt number) pairs whose work survived the last process:
     finished, waiting in the spool to be committed or reported. ``registration_id`` is the same on
-    every repeat of one registration, so that a repeat is known as one.
+    every repeat of one registration, so that a repeat is known as one. ``known_epoch`` is the
+    node's epoch as it was just before, 0 where there was no node: where it is another by now, the
+    words are those of an earlier process and came late. None where the speaker does not know.
     """
 
     node_id: str
@@ -48,6 +50,7 @@ class Registration:
     version: str
     holding: frozenset[tuple[str, int]] = frozenset()
     registration_id: str | None = None
+    known_epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,17 @@ from pydantic import (
 from ffrtmp.domain.attempt import Order
 from ffrtmp.domain.node import NodeStatus
 from ffrtmp.domain.ranking import Queue
-from ffrtmp.schemas.base import Answer, Facts, Name, Ordinal, Text, Token, Wire, example
+from ffrtmp.schemas.base import (
+    Answer,
+    Count,
+    Facts,
+    Name,
+    Ordinal,
+    Text,
+    Token,
+    Wire,
+    example,
+)
 
 MAX_HELD_ATTEMPTS = 1024
 
@@ -48,6 +58,9 @@ class NodeRegistration(Wire):
     holding: Annotated[list[HeldAttempt], Field(max_length=MAX_HELD_ATTEMPTS)] = []
     registration_id: Annotated[Name, Field(min_length=16, max_length=64)] | None = None
     """The same on every repeat of one registration: a repeat changes nothing."""
+    known_epoch: Count | None = None
+    """The node's epoch just before, 0 for none: one that comes late, after a newer registration,
+    is refused."""
 
     @model_validator(mode="after")
     def _identity_is_whole(self) -> Self:
@@ -84,6 +97,8 @@ class NodeAnswer(Answer):
     registered_at: datetime
     running: list[RunningAttempt]
     version: str
+    epoch: int = 0
+    """How often it has registered: which of its processes speaks."""
     clock_skew_seconds: float = 0.0
     """How far its clock is ahead of the master's, at the least; negative where it is behind."""
     drain_reason: str | None = None
@@ -92,7 +107,6 @@ class NodeAnswer(Answer):
 class RegistrationAnswer(NodeAnswer):
     """What a registered agent needs to work, besides its own node."""
 
-    epoch: int
     node_token: str | None = None
     """Only where the request had none: save it, it is not shown again."""
     broker_url: str | None

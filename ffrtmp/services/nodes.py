@@ -69,7 +69,8 @@ class NodeService:
         """Make or renew a node; what an older epoch holds and does not name is lost.
 
         The same ``registration_id`` again changes nothing and is answered the same. AddressTaken
-        for another identity at the address, Forbidden for a wrong token.
+        for another identity at the address, Forbidden for a wrong token, StaleEpoch for one that
+        comes later than a newer one.
         """
         try:
             return self._register(said)
@@ -151,6 +152,7 @@ class NodeService:
             if known is not None and not hmac.compare_digest(known.token_hash, said.token_hash):
                 raise Forbidden("this node_id is registered with another node_token")
             if known is None or not _is_repeat(said, known):
+                _check_newest(said, known)
                 self._begin_epoch(tx, said, is_new=known is None)
             node = _found(tx, said.node_id)
             held = tx.attempts.live_on(node.id)
@@ -272,6 +274,14 @@ class NodeService:
     def _event(self, kind: EventKind, node: Node, **data: object) -> Event:
         return Event(
             kind=kind, at=self._context.now(), node_id=node.id, data={"name": node.name} | data
+        )
+
+
+def _check_newest(said: Registration, known: Node | None) -> None:
+    epoch = 0 if known is None else known.epoch
+    if said.known_epoch not in (None, epoch):
+        raise StaleEpoch(
+            f"node {said.name} is at epoch {epoch}, this registration follows {said.known_epoch}"
         )
 
 

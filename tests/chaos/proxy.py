@@ -4,10 +4,12 @@ import contextlib
 import re
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 CHUNK_BYTES = 1 << 16
+STATUS_LINE = b"HTTP/1.1 "
 REQUEST_LINE = re.compile(rb"([A-Z]+ [^ ]+) HTTP/1\.1\r\n")
 Pair = tuple[socket.socket, socket.socket]
 """A client's connection, and the one beyond it."""
@@ -38,6 +40,7 @@ class Proxy:
         self._holds: dict[bool, str] = {}  # for answers or not: to which requests
         self._holding: set[Pair] = set()
         self._asked: dict[Pair, str] = {}
+        self._answered: Counter[str] = Counter()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -102,6 +105,15 @@ class Proxy:
         """Whether a request or an answer is being held back now."""
         return bool(self._holding)
 
+    def count_held(self) -> int:
+        """Requests and answers that are being held back now."""
+        return len(self._holding)
+
+    def count_answers(self, *, to: str) -> int:
+        """Answers to such requests that came back, those included that were not passed on."""
+        with self._lock:
+            return sum(n for asked, n in self._answered.items() if fnmatchcase(asked, to))
+
     def ports_beyond(self) -> set[int]:
         """The local ports of its connections to what is behind it."""
         with self._lock:
@@ -157,6 +169,9 @@ class Proxy:
                     continue
                 if not is_answer and (line := REQUEST_LINE.match(data)):
                     self._asked[pair] = line[1].decode()
+                if is_answer and data.startswith(STATUS_LINE):
+                    with self._lock:
+                        self._answered[self._asked.get(pair, "")] += 1
                 if is_answer and self._is_to_be_dropped(pair):
                     return
                 was_late |= self._wait_while_held(pair, is_answer=is_answer)

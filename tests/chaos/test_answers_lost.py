@@ -16,6 +16,7 @@ from tests.chaos.farm import ChaosFarm
 from tests.integration.agents import KEY
 from tests.waiting import wait_until
 
+REGISTER = "POST /nodes/register"
 CLAIM = "POST /claims"
 COMMIT = "POST /attempts/*/commit"
 REPORT = "POST /results"
@@ -25,7 +26,7 @@ LOST = 3
 
 
 def test_agent_that_does_not_hear_that_it_is_registered_registers_once(farm: ChaosFarm) -> None:
-    farm.to_api.drop_answers(2)
+    farm.to_api.drop_answers(LOST, to=REGISTER)
 
     farm.start_agent("one").ready()
 

@@ -101,6 +101,35 @@ def test_restarted_agent_keeps_what_it_names(world: FakeWorld) -> None:
     assert world.farm.jobs.get(grant.job.id).status is JobStatus.RUNNING
 
 
+@pytest.mark.parametrize("known_epoch", [0, 2])
+def test_registration_that_does_not_follow_the_present_epoch_is_refused_and_changes_nothing(
+    world: FakeWorld, known_epoch: int
+) -> None:
+    grant = running(world)
+
+    with pytest.raises(StaleEpoch):
+        world.farm.nodes.register(builders.registration(known_epoch=known_epoch))
+
+    assert world.farm.nodes.get("node-1").node.epoch == 1
+    assert world.farm.jobs.get(grant.job.id).status is JobStatus.RUNNING
+
+
+def test_registration_that_follows_the_present_epoch_begins_the_next(world: FakeWorld) -> None:
+    epochs = [
+        world.farm.nodes.register(builders.registration(known_epoch=known)).view.node.epoch
+        for known in range(3)
+    ]
+
+    assert epochs == [1, 2, 3]
+
+
+def test_registration_of_a_node_that_was_removed_meanwhile_is_refused(world: FakeWorld) -> None:
+    with pytest.raises(StaleEpoch):
+        world.farm.nodes.register(builders.registration(known_epoch=1))
+
+    assert world.farm.nodes.list() == []
+
+
 def test_named_attempt_that_is_not_its_own_any_more_is_refused_back(world: FakeWorld) -> None:
     grant = running(world)
     world.farm.jobs.cancel(grant.job.id)

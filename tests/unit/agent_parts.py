@@ -20,6 +20,7 @@ from ffrtmp.schemas import (
     HeldAttempt,
     JobAnswer,
     LogChunk,
+    NodeAnswer,
     NodeRegistration,
     RegistrationAnswer,
     ReleaseRequest,
@@ -87,6 +88,12 @@ class ScriptedMaster:
         self.epoch += 1
         return registration_answer(self.epoch, self.lost)
 
+    def node(self, node: str) -> NodeAnswer:
+        self._answer("node", node)
+        if self.epoch == 0:
+            raise MasterRefused(404, "not_found", f"there is no node {node}")
+        return registration_answer(self.epoch, [])
+
     def claim(self, body: ClaimRequest) -> ClaimAnswer | None:
         found: ClaimAnswer | None = self._answer("claim", body)
         return found
@@ -131,7 +138,7 @@ class Node:
         self.spool = Spool(folder / "attempts")
         self.registrar = Registrar(
             client=self.master,
-            describe=lambda: NodeRegistration(address="one"),
+            describe=lambda: NodeRegistration(address="one", node_id=NODE, node_token="t" * 32),
             on_lost=lambda lost: recovery.drop_lost(self.ledger, lost),
         )
         self.delivery = self.new_delivery()

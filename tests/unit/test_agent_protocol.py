@@ -86,6 +86,23 @@ def test_refused_registration_ends_the_agent_in_the_masters_words(
         node.registrar.register(node.stop)
 
 
+def test_registration_names_the_epoch_it_follows(node: Node) -> None:
+    node.registered().registrar.renew(1)
+
+    assert [body.known_epoch for body in node.master.said("register")] == [0, 1]
+
+
+def test_registration_that_another_overtook_is_said_again_for_the_epoch_after_it(
+    node: Node,
+) -> None:
+    node.master.epoch = 4
+    node.master.answers["register"] = [STALE_EPOCH]
+
+    assert node.registered().registrar.session.epoch == 5
+    first, second = node.master.said("register")
+    assert first.registration_id == second.registration_id
+
+
 def test_only_one_of_many_threads_registers_again(node: Node) -> None:
     node.registered()
 
