@@ -52,6 +52,7 @@ def test_job_is_claimed_and_completed_once_though_the_answers_to_its_node_are_lo
     assert (done.attempt, done.retry_count) == (1, 0)
     (attempt,) = farm.client.attempts(job.id).attempts
     assert attempt.outcome is Outcome.COMPLETED
+    assert f"attempt {job.id}/1 reported as completed" in agent.text()
     assert Counter(event.kind for event in farm.client.events(job.id).events) == dict.fromkeys(
         (
             EventKind.JOB_SUBMITTED,
