@@ -156,11 +156,13 @@ class NodeService:
                 self._begin_epoch(tx, said, is_new=known is None)
             node = _found(tx, said.node_id)
             held = tx.attempts.live_on(node.id)
-        own = {(attempt.job_id, attempt.number) for attempt in held}
+            refused = sorted(
+                (job_id, number)
+                for job_id, number in said.holding
+                if _order_of(tx.attempts.get(job_id, number), node) is not Order.GO_ON
+            )
         return Registered(
-            view=NodeView(node=node, held=held),
-            is_new=known is None,
-            refused=sorted(said.holding - own),
+            view=NodeView(node=node, held=held), is_new=known is None, refused=refused
         )
 
     def _begin_epoch(self, tx: Transaction, said: Registration, *, is_new: bool) -> None:
@@ -217,14 +219,7 @@ class NodeService:
         )
         if is_renewed:
             return Order.GO_ON
-        attempt = tx.attempts.get(said.job_id, said.number)
-        if attempt is None or attempt.node_id != node.id:
-            return Order.GONE
-        if attempt.outcome is Outcome.CANCELED:
-            return Order.CANCEL
-        # Completed: its own report was accepted and the answer got lost; there is nothing to undo.
-        is_wanted = attempt.is_live or attempt.outcome is Outcome.COMPLETED
-        return Order.GO_ON if is_wanted else Order.GONE
+        return _order_of(tx.attempts.get(said.job_id, said.number), node)
 
     def _note_omissions(self, tx: Transaction, node: Node, beat: Beat) -> None:
         listed = {(said.job_id, said.number) for said in beat.attempts}
@@ -275,6 +270,16 @@ class NodeService:
         return Event(
             kind=kind, at=self._context.now(), node_id=node.id, data={"name": node.name} | data
         )
+
+
+def _order_of(attempt: Attempt | None, node: Node) -> Order:
+    if attempt is None or attempt.node_id != node.id:
+        return Order.GONE
+    if attempt.outcome is Outcome.CANCELED:
+        return Order.CANCEL
+    # Completed: its own report was accepted and the answer got lost; there is nothing to undo.
+    is_wanted = attempt.is_live or attempt.outcome is Outcome.COMPLETED
+    return Order.GO_ON if is_wanted else Order.GONE
 
 
 def _check_newest(said: Registration, known: Node | None) -> None:

@@ -66,5 +66,6 @@ def test_agent_killed_while_it_hands_over_a_file_completes_that_attempt_after_it
     (attempt,) = farm.client.attempts(job.id).attempts
     assert attempt.outcome is Outcome.COMPLETED
     assert f"attempt {job.id}/1 reported as completed" in again.text()
+    assert "no longer this node's" not in again.text()
     kinds = Counter(event.kind for event in farm.client.events(job.id).events)
     assert kinds[EventKind.JOB_COMMITTING] == kinds[EventKind.JOB_COMPLETED] == 1

@@ -140,6 +140,22 @@ def test_named_attempt_that_is_not_its_own_any_more_is_refused_back(world: FakeW
     ]
 
 
+def test_named_attempt_whose_report_was_accepted_is_not_refused_back(world: FakeWorld) -> None:
+    grant = running(world)
+    world.farm.attempts.commit(
+        grant.job.id,
+        1,
+        node_id="node-1",
+        lease=grant.attempt.lease,
+        size=7,
+        sha256=builders.SHA_A,
+    )
+    world.farm.attempts.report(builders.completed(grant))
+    held = frozenset({(grant.job.id, 1)})
+
+    assert world.farm.nodes.register(builders.registration(holding=held)).refused == []
+
+
 def test_heartbeat_of_an_earlier_epoch_is_refused(world: FakeWorld) -> None:
     world.farm.nodes.register(builders.registration())
     world.farm.nodes.register(builders.registration())
