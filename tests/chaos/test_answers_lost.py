@@ -12,8 +12,9 @@ from ffrtmp.client import AnswerLost, Connection, MasterClient
 from ffrtmp.domain.attempt import Outcome
 from ffrtmp.domain.event import EventKind
 from ffrtmp.domain.job import JobStatus
+from ffrtmp.schemas import JobAnswer
 from tests.chaos.farm import ChaosFarm
-from tests.integration.agents import KEY
+from tests.integration.agents import KEY, LONG
 from tests.waiting import wait_until
 
 REGISTER = "POST /nodes/register"
@@ -21,6 +22,7 @@ CLAIM = "POST /claims"
 COMMIT = "POST /attempts/*/commit"
 REPORT = "POST /results"
 BEAT = "POST /nodes/*/heartbeat"
+RELEASE = "POST /attempts/*/release"
 SUBMIT = "POST /jobs"
 LOST = 3
 
@@ -53,7 +55,7 @@ def test_job_is_claimed_and_completed_once_though_the_answers_to_its_node_are_lo
     (attempt,) = farm.client.attempts(job.id).attempts
     assert attempt.outcome is Outcome.COMPLETED
     assert f"attempt {job.id}/1 reported as completed" in agent.text()
-    assert Counter(event.kind for event in farm.client.events(job.id).events) == dict.fromkeys(
+    assert count_events(farm, job) == dict.fromkeys(
         (
             EventKind.JOB_SUBMITTED,
             EventKind.JOB_CLAIMED,
@@ -62,6 +64,41 @@ def test_job_is_claimed_and_completed_once_though_the_answers_to_its_node_are_lo
         ),
         1,
     )
+
+
+def test_attempt_is_given_back_once_though_the_answer_to_that_is_lost(farm: ChaosFarm) -> None:
+    agent = farm.start_agent("leaving").ready()
+    job = farm.client.submit(LONG)
+    wait_until(agent.ffmpegs, what="an encode")
+    farm.to_api.drop_answers(1, to=RELEASE)
+
+    status = agent.end()
+
+    assert (status, farm.to_api.has_dropped) == (0, True)
+    assert "was not released" not in agent.text()
+    left = farm.client.job(job.id)
+    assert (left.status, left.attempt, left.retry_count) == (JobStatus.PENDING, 1, 0)
+    assert count_events(farm, job)[EventKind.JOB_RELEASED] == 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "kind"), [("cancel", EventKind.JOB_CANCELED), ("retry", EventKind.JOB_RETRIED)]
+)
+def test_command_whose_answer_is_lost_may_be_given_again(
+    farm: ChaosFarm, verb: str, kind: EventKind
+) -> None:
+    job = farm.submit()
+    if verb == "retry":
+        farm.client.cancel(job.id)
+    farm.to_api.drop_answers(1, to=f"POST /jobs/*/{verb}")
+    with MasterClient(Connection(url=proxied(farm), key=KEY)) as client:
+        with pytest.raises(AnswerLost):
+            getattr(client, verb)(job.id)
+        after_first = farm.client.job(job.id).status
+        again = getattr(client, verb)(job.id)
+
+    assert again.status is after_first
+    assert count_events(farm, job)[kind] == 1
 
 
 def test_submit_repeated_under_its_key_until_it_is_answered_is_one_job(farm: ChaosFarm) -> None:
@@ -113,6 +150,10 @@ def submitted(farm: ChaosFarm, *more: str) -> subprocess.CompletedProcess[str]:
     command = [program, "--master", proxied(farm), "--api-key", KEY]
     command += ["--output", "json", "jobs", "submit", "--scenario", "360p30-h264", *more]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def count_events(farm: ChaosFarm, job: JobAnswer) -> Counter[str]:
+    return Counter(event.kind for event in farm.client.events(job.id).events)
 
 
 def count_jobs(farm: ChaosFarm) -> int:
