@@ -168,7 +168,9 @@ class ChaosFarm:
         )
 
     def clear(self) -> None:
-        """Kill the agents, cancel what is left, and forget the messages of it."""
+        """Heal the network, kill the agents, cancel what is left, and forget its messages."""
+        for proxy in (self.to_api, self.to_broker):
+            proxy.heal()
         for agent in self.agents:
             kill_tree(agent)
         self.agents.clear()

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,17 +17,15 @@ from tests.waiting import wait_until
 
 COMMIT = "POST /attempts/*/commit"
 REPORT = "POST /results"
-LONG_ENOUGH_TO_COME_BACK = 60.0
+NODE_TIMEOUT = 60.0
 
 
 @pytest.fixture(scope="module")
 def module_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFarm]:
     """A restart is in time on a busy machine too."""
-    farm = ChaosFarm(tmp_path_factory.mktemp("farm"), node_timeout=LONG_ENOUGH_TO_COME_BACK)
-    try:
+    folder = tmp_path_factory.mktemp("farm")
+    with closing(ChaosFarm(folder, node_timeout=NODE_TIMEOUT)) as farm:
         yield farm.start()
-    finally:
-        farm.close()
 
 
 @pytest.mark.parametrize(

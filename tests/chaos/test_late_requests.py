@@ -18,8 +18,17 @@ REGISTER = "POST /nodes/register"
 CLAIM = "POST /claims"
 BEAT = "POST /nodes/*/heartbeat"
 NEVER = 3600
+NODE_TIMEOUT = 60.0
 BEATS = 4
 """Twice as many as end an attempt that they omit."""
+
+
+@pytest.fixture(scope="module")
+def module_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFarm]:
+    """What is held back is not taken for silence."""
+    folder = tmp_path_factory.mktemp("farm")
+    with closing(ChaosFarm(folder, node_timeout=NODE_TIMEOUT)) as farm:
+        yield farm.start()
 
 
 @pytest.fixture
