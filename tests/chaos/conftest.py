@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from tests.chaos.farm import ChaosFarm
+from tests.chaos.host import Gate, Host
 from tests.invariants import file_violations, violations
 from tests.postgresql import PostgreSql, running_postgresql
 
 MakeFarm = Callable[..., ChaosFarm]
+StartHost = Callable[..., Host]
 
 
 def check(farm: ChaosFarm) -> None:
@@ -59,6 +61,29 @@ def farm(module_farm: ChaosFarm) -> Iterator[ChaosFarm]:
     finally:
         module_farm.clear()
     check(module_farm)
+
+
+@pytest.fixture
+def start_host(farm: ChaosFarm) -> Iterator[StartHost]:
+    """``start_host(name, **agent settings)``: registered, on a network of its own."""
+    started: list[Host] = []
+
+    def start(name: str, **settings: Any) -> Host:
+        started.append(Host(farm, name, **settings))
+        started[-1].agent.ready()
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for host in started:
+            host.close()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    """Holds back every encode of the agents that are given its ffmpeg."""
+    return Gate(tmp_path / "gate")
 
 
 @pytest.fixture(scope="module")

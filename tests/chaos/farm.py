@@ -5,7 +5,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,20 @@ class ChaosFarm:
             seconds=60,
             what="the children to listen",
         )
+
+    @contextlib.contextmanager
+    def without_master(self, *, seconds: float = 0.0) -> Iterator[None]:
+        """API, control and beat are killed, and started again after ``seconds`` at the least."""
+        until = time.monotonic() + seconds
+        for part in (self.beat, self.control, self.api):
+            part.kill()
+        try:
+            yield
+            time.sleep(max(0.0, until - time.monotonic()))
+        finally:
+            for part in (self.api, self.control, self.beat):
+                part.start()
+            self.wait_until_ready()
 
     def clear(self) -> None:
         """Heal the network, kill the agents, cancel what is left, and forget its messages."""

@@ -13,9 +13,9 @@ import psutil
 import redis
 
 from tests.chaos.farm import ChaosFarm, Part
+from tests.chaos.host import Host
 from tests.chaos.plan import QUEUES, Fault, Strike
 from tests.chaos.proxy import Proxy
-from tests.integration.agents import AgentProcess, kill_tree
 
 DEATH_SECONDS = 5.0
 GARBAGE = (b"", b"\x80\x02", b"null", b"[]", b"{}", b"[" * 100_000, b"a" * 100_000)
@@ -41,35 +41,6 @@ TARGETS = {
 }
 """What each fault takes hold of; the agent itself where nothing stands here."""
 Undone = AbstractContextManager[None]
-
-
-class Host:
-    """One agent's host: its process, and its two ways through the network."""
-
-    def __init__(self, farm: ChaosFarm, name: str, slots: int) -> None:
-        self._farm, self._slots = farm, slots
-        self.name = name
-        self.to_api, self.to_broker = Proxy(farm.settings.port), Proxy(farm.broker.port)
-        self.agent = self._started()
-
-    def restart(self) -> None:
-        """Start the agent again; as a supervisor would, it first makes sure that it is gone."""
-        kill_tree(self.agent)
-        self.agent = self._started()
-
-    def close(self) -> None:
-        """End the ways; the farm ends the agents."""
-        self.to_api.close()
-        self.to_broker.close()
-
-    def _started(self) -> AgentProcess:
-        return self._farm.start_agent(
-            self.name,
-            to_api=self.to_api,
-            to_broker=self.to_broker,
-            slots=self._slots,
-            drain_timeout=1,
-        )
 
 
 class Faults:
@@ -165,12 +136,9 @@ def _terminated(host: Host) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _lost(host: Host) -> Iterator[None]:
-    host.to_api.cut()
-    host.to_broker.cut()
-    kill_tree(host.agent)
+    host.be_lost()
     yield
-    host.to_api.heal()
-    host.to_broker.heal()
+    host.come_back()
     host.restart()
 
 

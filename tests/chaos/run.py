@@ -16,7 +16,8 @@ from ffrtmp.client import ClientError, MasterRefused, MasterUnavailable, MasterU
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.schemas import JobAnswer
 from tests.chaos.farm import ChaosFarm
-from tests.chaos.faults import Faults, Host
+from tests.chaos.faults import Faults
+from tests.chaos.host import Host
 from tests.chaos.plan import AGENTS, Plan, Request
 from tests.invariants import file_violations, violations
 
@@ -48,7 +49,7 @@ def run(plan: Plan, folder: Path) -> Outcome:
     farm = ChaosFarm(folder, **SETTINGS).start()
     hosts: dict[str, Host] = {}
     try:
-        hosts |= {name: Host(farm, name, SLOTS) for name in AGENTS}
+        hosts |= {name: Host(farm, name, slots=SLOTS, drain_timeout=1) for name in AGENTS}
         faults = Faults(farm, hosts, plan.seed)
         jobs = _act(plan, farm, faults)
         outcome = Outcome(violations=faults.violations, faults=faults.done)

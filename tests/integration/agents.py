@@ -133,7 +133,11 @@ class AgentProcess(Process):
         return self
 
     def ffmpegs(self) -> list[psutil.Process]:
-        return [child for child in self.descendants() if "ffmpeg" in child.name()]
+        found = []
+        for child in self.descendants():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += [child] if "ffmpeg" in child.name() else []
+        return found
 
     def celery_child(self) -> psutil.Process | None:
         for child in self.descendants():
