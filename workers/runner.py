@@ -157,10 +157,10 @@ class Runner:
             temporary=work.temporary,
             overwrite=work.claim.spec.overwrite,
         )
+        remove_older_parts(staged.destination, work.claim.job_id, work.claim.attempt)
         if staged.adopted is not None:
             size = staged.destination.stat().st_size
             return self._encoded(work, staged, staged.adopted, size, {"adopted": True})
-        remove_older_parts(staged.destination, work.claim.job_id, work.claim.attempt)
         with feeding(self._client, work.held, work.encode.log.head_since):
             output = self._encoder.encode(
                 work.claim.spec,

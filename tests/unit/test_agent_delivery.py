@@ -17,6 +17,7 @@ from tests.unit.test_agent_files import claim_of, sha
 from workers import recovery
 from workers.ledger import Held, StopReason
 from workers.spool import Phase
+from workers.staging import part_path
 
 node = agent_parts.node
 
@@ -181,6 +182,20 @@ def test_adopted_file_is_committed_and_reported_without_an_encode(node: Node) ->
 
     assert (body.status, body.sha256, body.size) == ("completed", sha(b"whole"), 5)
     assert [said.sha256 for said in node.master.said("commit")] == [sha(b"whole")]
+    assert path.read_bytes() == b"whole"
+
+
+def test_adopting_attempt_removes_what_the_publisher_left_when_it_died(node: Node) -> None:
+    path = node.folder / "out.mp4"
+    path.write_bytes(b"whole")
+    claim = claim_of(output=str(path), attempt=2, committed=[sha(b"whole")])
+    second_name = part_path(path, claim.job_id, 1)
+    second_name.hardlink_to(path)
+
+    (body,) = run_one(node, claim)
+
+    assert body.status == "completed"
+    assert not second_name.exists()
     assert path.read_bytes() == b"whole"
 
 
