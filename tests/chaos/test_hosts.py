@@ -91,12 +91,14 @@ def asleep(agent: AgentProcess, *, with_children: bool = False) -> Iterator[None
     """Stopped as by SIGSTOP; its children go on unless they are to sleep as well."""
     sleepers = [psutil.Process(agent.popen.pid), *(agent.descendants() if with_children else ())]
     for process in sleepers:
-        process.suspend()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.suspend()
     try:
         yield
     finally:
         for process in sleepers:
-            process.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 def went_offline(farm: ChaosFarm, host: Host) -> bool:
