@@ -68,6 +68,7 @@ def test_node_whose_ffmpeg_always_crashes_is_set_aside_and_every_job_still_compl
     assert broken.drain_reason is not None
     assert broken.drain_reason.startswith("set aside: 3 different jobs in a row failed here")
     assert "SIGSEGV" in broken.drain_reason
+    assert [farm.client.job(job.id).retry_count for job in jobs] == [0] * len(jobs)
 
     crashes.unlink()
     farm.client.drain("good")
