@@ -33,6 +33,7 @@ from workers.metrics import Metrics, serve_metrics
 from workers.node import NodeFacts
 from workers.poller import Poller
 from workers.registration import Registrar, Session
+from workers.room import Room
 from workers.runner import Runner
 from workers.slots import Slots
 from workers.socket_server import SocketServer
@@ -71,6 +72,7 @@ class Agent:
         self._closing = threading.Event()
         self._state = node.state_folder(settings)
         self._places = node.places(settings)
+        self._room = Room(self._places.output_folder, self._state)
         self._metrics = Metrics()
         self._ledger = Ledger()
         self._slots = Slots(facts.slots)
@@ -260,7 +262,7 @@ class Agent:
             slots=self._slots,
             claims=claims,
             run=runner.run,
-            has_room=self._has_room,
+            has_room=lambda: self._room.is_enough,
             closing=self._closing,
             listeners=Listeners(
                 on_change=self._heart.beat_now,
@@ -271,10 +273,6 @@ class Agent:
             ),
         )
 
-    def _has_room(self) -> bool:
-        folders = (self._places.output_folder, self._state)
-        return node.free_bytes(folders) > node.MIN_FREE_BYTES
-
     def _hints_arrive(self) -> bool:
         return self._hints is not None and self._hints.arrive
 
@@ -283,7 +281,7 @@ class Agent:
             self._hints.want(is_wanted)
 
     def _load(self) -> dict[str, Any]:
-        found = host.load(self._places.output_folder)
+        found = host.load() | self._room.load()
         return found if self._hints is None else found | self._hints.load()
 
     def _on_drain(self, is_draining: bool) -> None:

@@ -1,8 +1,6 @@
 """What this node says of itself: its size, what it can encode, how loaded it is."""
 
-import shutil
 import socket
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,6 @@ from workers.hardware.encoders import working_encoders
 from workers.identity import Identity, default_state_folder
 from workers.ledger import Ledger
 from workers.staging import Places
-
-MIN_FREE_BYTES = 64 << 20
-"""Below this a node takes nothing new: the attempt would end as no_space."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +91,3 @@ def registration(
             HeldAttempt(job_id=held.job_id, attempt=held.number) for held in ledger.attempts()
         ],
     )
-
-
-def free_bytes(folders: Iterable[Path]) -> int:
-    """Room on the fullest of the file systems these folders are on."""
-    return min(shutil.disk_usage(_existing(folder)).free for folder in folders)
-
-
-def _existing(folder: Path) -> Path:
-    return next(path for path in (folder, *folder.parents) if path.exists())

@@ -209,6 +209,17 @@ class ChaosFarm:
             {"scenario": scenario, "parameters": {"duration": 0.1} | parameters}
         )
 
+    def let_time_pass(self, seconds: float) -> None:
+        """Return when the farm could have noticed a silence of that length."""
+        with self.store() as store:
+
+            def now() -> float:
+                with store.read() as tx:
+                    return float(tx.clock.read().seconds)
+
+            until = now() + seconds
+            wait_until(lambda: now() > until, seconds=10 * seconds, what="farm time to pass")
+
     def wait_for(self, job: JobAnswer, *statuses: JobStatus, seconds: float = 30.0) -> JobAnswer:
         """The job, once it has one of these statuses."""
 

@@ -45,16 +45,6 @@ def nobody_was_lost(farm: ChaosFarm) -> bool:
     return not {EventKind.NODE_OFFLINE, EventKind.JOB_RETRY_SCHEDULED} & set(kinds)
 
 
-def farm_seconds(farm: ChaosFarm) -> float:
-    with farm.store() as store, store.read() as tx:
-        return float(tx.clock.read().seconds)
-
-
-def let_farm_time_pass(farm: ChaosFarm, seconds: float) -> None:
-    until = farm_seconds(farm) + seconds
-    wait_until(lambda: farm_seconds(farm) > until, seconds=10 * seconds, what="farm time to pass")
-
-
 def said_by_api(farm: ChaosFarm) -> str:
     return "".join(path.read_text() for path in farm.folder.glob("api-*.log"))
 
@@ -71,7 +61,7 @@ def test_a_node_an_hour_ahead_or_behind_works_and_is_reported_once(
     for job in [farm.submit() for _ in range(3)]:
         assert farm.wait_for(job, JobStatus.COMPLETED).attempt == 1
     wait_until(lambda: farm.client.node("wrong").clock_skew_seconds != 0, what="its skew")
-    let_farm_time_pass(farm, 1.5 * farm.settings.node_timeout)
+    farm.let_time_pass(1.5 * farm.settings.node_timeout)
     node = farm.client.node("wrong")
 
     assert node.clock_skew_seconds == pytest.approx(ahead_seconds, abs=5)
@@ -82,7 +72,7 @@ def test_a_node_an_hour_ahead_or_behind_works_and_is_reported_once(
 
 def test_a_node_with_the_right_clock_is_not_reported(farm: ChaosFarm) -> None:
     farm.start_agent("right").ready()
-    let_farm_time_pass(farm, 3)
+    farm.let_time_pass(3)
 
     assert abs(farm.client.node("right").clock_skew_seconds) < 1
     assert "the clock of node" not in said_by_api(farm)
@@ -102,7 +92,7 @@ def test_steps_of_the_masters_clock_lose_no_node_and_no_attempt(
     wait_until(agent.ffmpegs, what="an ffmpeg")
     for offset in (STEP_SECONDS, 0, -STEP_SECONDS, 0):
         clock.write_text(f"{offset:+d}")
-        let_farm_time_pass(farm, 3)
+        farm.let_time_pass(3)
         assert farm.wait_for(farm.submit(), JobStatus.COMPLETED).attempt == 1
     seen = farm.client.job(encode.id)
 
@@ -144,7 +134,7 @@ def test_a_starved_node_is_not_declared_offline(make_farm: MakeFarm) -> None:
     encode = farm.client.submit(PACE)
     wait_until(agent.ffmpegs, what="an ffmpeg")
     with starved(agent):
-        let_farm_time_pass(farm, STARVED_SECONDS)
+        farm.let_time_pass(STARVED_SECONDS)
     seen = farm.client.job(encode.id)
 
     assert (seen.status, seen.attempt) == (JobStatus.RUNNING, 1)

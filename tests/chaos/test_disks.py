@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.retry import FailureClass
+from tests.chaos.dead_mount import MakeDeadMount, dead_mounts
 from tests.chaos.disks import Disk, disks
 from tests.chaos.farm import ChaosFarm
 from tests.waiting import wait_until
@@ -87,3 +89,48 @@ def test_destination_that_cannot_be_written_is_refused_for_good(
 
     failed = farm.wait_for(job, JobStatus.FAILED)
     assert (failed.attempt, failed.failure_reason) == (1, FailureClass.OUTPUT_REFUSED)
+
+
+@pytest.fixture(params=dead_mounts())
+def dead_mount(request: pytest.FixtureRequest) -> MakeDeadMount:
+    return cast("MakeDeadMount", request.param)
+
+
+def test_node_whose_work_folder_does_not_answer_keeps_its_encodes_and_takes_none(
+    dead_mount: MakeDeadMount, farm: ChaosFarm, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    agent = farm.start_agent("host", slots=2, work_dir=work).ready()
+    running = farm.submit(duration=20, output=str(tmp_path / "elsewhere.mp4"))
+    ffmpeg = wait_until(agent.ffmpegs)[0]
+    ffmpeg.suspend()
+
+    with dead_mount(work):
+        waiting = farm.submit()
+        wait_until(lambda: farm.client.node("host").load.get("disk_answers") is False)
+        farm.let_time_pass(1.5 * farm.settings.node_timeout)
+        seen = farm.client.job(running.id)
+        assert farm.client.job(waiting.id).status is JobStatus.PENDING
+    ffmpeg.resume()
+
+    assert (seen.status, seen.attempt) == (JobStatus.RUNNING, 1)
+    for job in (running, waiting):
+        assert farm.wait_for(job, JobStatus.COMPLETED).attempt == 1
+
+
+def test_slot_whose_input_lies_on_a_dead_mount_is_written_off_until_that_answers(
+    dead_mount: MakeDeadMount, farm: ChaosFarm, tmp_path: Path
+) -> None:
+    media = tmp_path / "media"
+    media.mkdir()
+    farm.start_agent("host", slots=2, kill_timeout=1).ready()
+
+    with dead_mount(media):
+        stuck = farm.submit(input=str(media / "film.mp4"))
+        farm.wait_for(stuck, JobStatus.RUNNING)
+        farm.client.cancel(stuck.id)
+        wait_until(lambda: farm.client.node("host").slots_lost == 1)
+        assert farm.wait_for(farm.submit(), JobStatus.COMPLETED).attempt == 1
+
+    wait_until(lambda: farm.client.node("host").slots_lost == 0)

@@ -1,6 +1,5 @@
 """What a host is and how busy it is, as registration and heartbeats say it."""
 
-import contextlib
 import os
 import platform
 from pathlib import Path
@@ -25,23 +24,17 @@ def describe(ffmpeg: Path, work_directory: Path) -> dict[str, Any]:
     }
 
 
-def load(work_directory: Path) -> dict[str, Any]:
-    """How busy the host is now; JSON-able and cheap enough for every heartbeat.
-
-    A folder that cannot be looked at is left out: without heartbeats a node loses its attempts.
-    """
+def load() -> dict[str, Any]:
+    """How busy the host is now; JSON-able and cheap enough for every heartbeat."""
     memory = psutil.virtual_memory()
     one, five, _ = os.getloadavg()
-    found = {
+    return {
         "cpu_percent": psutil.cpu_percent(interval=None),
         "load_1m": round(one, 2),
         "load_5m": round(five, 2),
         "memory_available_bytes": memory.available,
         "memory_percent": memory.percent,
     }
-    with contextlib.suppress(OSError):
-        found["disk_free_bytes"] = psutil.disk_usage(str(work_directory)).free
-    return found
 
 
 def usable_cores() -> int:
