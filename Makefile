@@ -51,11 +51,11 @@ fix: $(INSTALLED) ## format, and mend what the linter can
 
 .PHONY: test
 test: $(INSTALLED) ## every tier on real parts, in under ten minutes
-	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-full
 test-full: $(INSTALLED) ## everything, the slow ones too
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-chaos
 test-chaos: $(INSTALLED) ## five minutes of random faults on a real farm (ARGS="--seed 1 --jobs 2000")
