@@ -43,9 +43,12 @@ def make_farm(tmp_path: Path) -> Iterator[MakeFarm]:
 
 
 @pytest.fixture(scope="module")
-def module_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFarm]:
-    """What ``farm`` hands out."""
-    farm = ChaosFarm(tmp_path_factory.mktemp("farm"))
+def module_farm(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ChaosFarm]:
+    """What ``farm`` hands out, with the master settings that the module calls FARM_SETTINGS."""
+    settings = getattr(request.module, "FARM_SETTINGS", {})
+    farm = ChaosFarm(tmp_path_factory.mktemp("farm"), **settings)
     try:
         yield farm.start()
     finally:

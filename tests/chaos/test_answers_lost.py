@@ -4,8 +4,6 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,26 +14,13 @@ from ffrtmp.domain.event import EventKind
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.schemas import JobAnswer
 from tests.chaos.farm import ChaosFarm
+from tests.chaos.lines import BEAT, CLAIM, COMMIT, REGISTER, RELEASE, REPORT, SUBMIT
 from tests.integration.agents import KEY, LONG
 from tests.waiting import wait_until
 
-REGISTER = "POST /nodes/register"
-CLAIM = "POST /claims"
-COMMIT = "POST /attempts/*/commit"
-REPORT = "POST /results"
-BEAT = "POST /nodes/*/heartbeat"
-RELEASE = "POST /attempts/*/release"
-SUBMIT = "POST /jobs"
 LOST = 3
-NODE_TIMEOUT = 60.0
-
-
-@pytest.fixture(scope="module")
-def module_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFarm]:
-    """Repeats on a busy machine are not taken for silence."""
-    folder = tmp_path_factory.mktemp("farm")
-    with closing(ChaosFarm(folder, node_timeout=NODE_TIMEOUT)) as farm:
-        yield farm.start()
+FARM_SETTINGS = {"node_timeout": 60.0}
+"""Repeats on a busy machine are not taken for silence."""
 
 
 def test_agent_that_does_not_hear_that_it_is_registered_registers_once(farm: ChaosFarm) -> None:

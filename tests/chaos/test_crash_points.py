@@ -1,8 +1,7 @@
 """The agent is killed at the worst moments of handing its work over, and started again at once."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,21 +10,13 @@ from ffrtmp.domain.attempt import Outcome
 from ffrtmp.domain.event import EventKind
 from ffrtmp.domain.job import JobStatus
 from tests.chaos.farm import ChaosFarm
+from tests.chaos.lines import COMMIT, REPORT
 from tests.chaos.proxy import Proxy
 from tests.integration.agents import kill_tree
 from tests.waiting import wait_until
 
-COMMIT = "POST /attempts/*/commit"
-REPORT = "POST /results"
-NODE_TIMEOUT = 60.0
-
-
-@pytest.fixture(scope="module")
-def module_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFarm]:
-    """A restart is in time on a busy machine too."""
-    folder = tmp_path_factory.mktemp("farm")
-    with closing(ChaosFarm(folder, node_timeout=NODE_TIMEOUT)) as farm:
-        yield farm.start()
+FARM_SETTINGS = {"node_timeout": 60.0}
+"""A restart is in time on a busy machine too."""
 
 
 @pytest.mark.parametrize(

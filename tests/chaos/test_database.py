@@ -192,35 +192,43 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
         yield made
 
 
-def test_a_full_disk_refuses_submits_and_everything_goes_on_when_there_is_room(
-    disk: SmallDisk, make_farm: MakeFarm
-) -> None:
-    farm = make_farm(db=str(disk.at / "farm.db"), prefix=disk.prefix)
+def goes_on_after_a_full_disk(
+    farm: ChaosFarm, fill: Callable[[], None], free: Callable[[], None]
+) -> bool:
+    """Whether submits are refused as they should be while there is no room, and all is well when
+    there is some again, for an encode that ended meanwhile as well."""
     agent = farm.start_agent("full", queues=["live"]).ready()
     live = {"scenario": "360p30-h264", "queue": "live", "parameters": {"duration": 5}}
     encode = farm.client.submit(live)
     (ffmpeg,) = wait_until(agent.ffmpegs, what="an ffmpeg")
     ffmpeg.suspend()
-    disk.fill()
+
+    fill()
     # The log that SQLite writes into has some room of its own, which a few hundred jobs take.
     refused = wait_until(lambda: refusal_of_many(farm), what="a refusal")
     ffmpeg.resume()
     wait_until(lambda: not ffmpeg.is_running(), what="the encode to end")
     refused_again = wait_until(lambda: refusal_of_many(farm), what="another refusal")
-    disk.make_room()
-    ended = farm.wait_for(encode, JobStatus.COMPLETED)
-    accepted = submit(farm)
-    is_alive = lives(farm)
-    for part in (farm.beat, farm.control, farm.api):
-        part.kill()
-    disk.copy_out()
+    free()
 
     assert (refused.status_code, refused_again.status_code) == (507, 507)
     assert refused.json()["error"]["code"] == "storage_full"
     assert int(refused.headers["Retry-After"]) > 0
-    assert ended.attempt == 1
-    assert accepted.status_code == 201
-    assert is_alive
+    assert farm.wait_for(encode, JobStatus.COMPLETED).attempt == 1
+    assert submit(farm).status_code == 201
+    return lives(farm)
+
+
+def test_a_full_disk_refuses_submits_and_everything_goes_on_when_there_is_room(
+    disk: SmallDisk, make_farm: MakeFarm
+) -> None:
+    farm = make_farm(db=str(disk.at / "farm.db"), prefix=disk.prefix)
+
+    assert goes_on_after_a_full_disk(farm, disk.fill, disk.make_room)
+
+    for part in (farm.beat, farm.control, farm.api):
+        part.kill()
+    disk.copy_out()
 
 
 @pytest.fixture(params=scarce_databases())
@@ -233,21 +241,5 @@ def test_a_full_server_refuses_submits_and_everything_goes_on_when_there_is_room
     scarce: Scarce, make_farm: MakeFarm
 ) -> None:
     farm = make_farm(db=scarce.url)
-    agent = farm.start_agent("full", queues=["live"]).ready()
-    live = {"scenario": "360p30-h264", "queue": "live", "parameters": {"duration": 5}}
-    encode = farm.client.submit(live)
-    (ffmpeg,) = wait_until(agent.ffmpegs, what="an ffmpeg")
-    ffmpeg.suspend()
 
-    scarce.fill()
-    refused = wait_until(lambda: refusal_of_many(farm), what="a refusal")
-    ffmpeg.resume()
-    wait_until(lambda: not ffmpeg.is_running(), what="the encode to end")
-    refused_again = wait_until(lambda: refusal_of_many(farm), what="another refusal")
-    scarce.free()
-
-    assert (refused.status_code, refused_again.status_code) == (507, 507)
-    assert refused.json()["error"]["code"] == "storage_full"
-    assert farm.wait_for(encode, JobStatus.COMPLETED).attempt == 1
-    assert submit(farm).status_code == 201
-    assert lives(farm)
+    assert goes_on_after_a_full_disk(farm, scarce.fill, scarce.free)

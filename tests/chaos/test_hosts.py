@@ -17,23 +17,14 @@ from ffrtmp.schemas import CommitRequest, JobAnswer
 from tests.chaos.conftest import StartHost
 from tests.chaos.farm import ChaosFarm
 from tests.chaos.host import Gate, Host, is_accepted, names, output_of
+from tests.chaos.lines import COMMIT, REPORT
 from tests.integration.agents import AgentProcess
 from tests.waiting import wait_until
 from workers.spool import Journal, Phase
 
 NODE_TIMEOUT = 3.0
-COMMIT = "POST /attempts/*/commit"
-REPORT = "POST /results"
-
-
-@pytest.fixture(scope="module")
-def module_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFarm]:
-    """One that finds silence out soon."""
-    farm = ChaosFarm(tmp_path_factory.mktemp("farm"), node_timeout=NODE_TIMEOUT)
-    try:
-        yield farm.start()
-    finally:
-        farm.close()
+FARM_SETTINGS = {"node_timeout": NODE_TIMEOUT}
+"""One that finds silence out soon."""
 
 
 @pytest.fixture

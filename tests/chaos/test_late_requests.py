@@ -9,26 +9,17 @@ from ffrtmp.domain.attempt import Outcome
 from ffrtmp.domain.hint import node_queue_name
 from ffrtmp.domain.job import JobStatus
 from tests.chaos.farm import ChaosFarm
+from tests.chaos.lines import BEAT, CLAIM, REGISTER
 from tests.chaos.proxy import Proxy
 from tests.chaos.test_stray_messages import push
 from tests.integration.agents import kill_tree
 from tests.waiting import wait_until
 
-REGISTER = "POST /nodes/register"
-CLAIM = "POST /claims"
-BEAT = "POST /nodes/*/heartbeat"
 NEVER = 3600
-NODE_TIMEOUT = 60.0
+FARM_SETTINGS = {"node_timeout": 60.0}
+"""What is held back is not taken for silence."""
 BEATS = 4
 """Twice as many as end an attempt that they omit."""
-
-
-@pytest.fixture(scope="module")
-def module_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFarm]:
-    """What is held back is not taken for silence."""
-    folder = tmp_path_factory.mktemp("farm")
-    with closing(ChaosFarm(folder, node_timeout=NODE_TIMEOUT)) as farm:
-        yield farm.start()
 
 
 @pytest.fixture

@@ -19,13 +19,14 @@ from ffrtmp.client import MasterUnreachable
 from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.domain.hint import CONTROL_QUEUE
 from ffrtmp.domain.job import JobStatus
-from tests.chaos.conftest import check
 from tests.chaos.farm import PASS_SECONDS, ChaosFarm, Part
 from tests.chaos.hand import HandNode
 from tests.integration.agents import kill_tree
 from tests.waiting import wait_until
 
 NODE_TIMEOUT = 3.0
+FARM_SETTINGS = {"node_timeout": NODE_TIMEOUT}
+"""Silence is found out soon."""
 OUTAGE_SECONDS = 2 * NODE_TIMEOUT
 NEVER = 3600.0
 PASSES_DUE = 720
@@ -56,25 +57,6 @@ def suspended(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
-
-
-@pytest.fixture(scope="module")
-def module_quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFarm]:
-    running = ChaosFarm(tmp_path_factory.mktemp("quick"), node_timeout=NODE_TIMEOUT)
-    try:
-        yield running.start()
-    finally:
-        running.close()
-
-
-@pytest.fixture
-def quick(module_quick: ChaosFarm) -> Iterator[ChaosFarm]:
-    """A farm that finds silence out soon; each test leaves its parts running."""
-    try:
-        yield module_quick
-    finally:
-        module_quick.clear()
-    check(module_quick)
 
 
 @contextmanager
@@ -116,23 +98,23 @@ OUTAGES: dict[str, Callable[[ChaosFarm], AbstractContextManager[None]]] = {
     ],
 )
 def test_an_outage_longer_than_the_node_timeout_declares_nobody_offline(
-    quick: ChaosFarm, outage: str
+    farm: ChaosFarm, outage: str
 ) -> None:
     name = f"through-{outage}"
-    agent = quick.start_agent(name).ready()
-    node = quick.client.node(name)
-    encode = quick.submit("1080p30-h264", duration=3600)
+    agent = farm.start_agent(name).ready()
+    node = farm.client.node(name)
+    encode = farm.submit("1080p30-h264", duration=3600)
     wait_until(agent.ffmpegs, what="an ffmpeg")
-    since = last_event(quick)
-    with OUTAGES[outage](quick):
+    since = last_event(farm)
+    with OUTAGES[outage](farm):
         time.sleep(OUTAGE_SECONDS)
-    before = passes(quick)
-    wait_until(lambda: passes(quick) > before + NODE_TIMEOUT / 2, what="passes again")
-    seen = quick.client.job(encode.id)
+    before = passes(farm)
+    wait_until(lambda: passes(farm) > before + NODE_TIMEOUT / 2, what="passes again")
+    seen = farm.client.job(encode.id)
     # Only its own: the agent of the test before is found silent at about this time.
     offline = [
         e
-        for e in events_of(quick, EventKind.NODE_OFFLINE)
+        for e in events_of(farm, EventKind.NODE_OFFLINE)
         if (e.id or 0) > since and e.node_id == node.id
     ]
 
@@ -140,41 +122,41 @@ def test_an_outage_longer_than_the_node_timeout_declares_nobody_offline(
     assert offline == []
 
 
-def test_a_lost_node_is_found_without_beat(quick: ChaosFarm) -> None:
-    agent = quick.start_agent("beatless").ready()
-    job = quick.submit("1080p30-h264", duration=3600)
+def test_a_lost_node_is_found_without_beat(farm: ChaosFarm) -> None:
+    agent = farm.start_agent("beatless").ready()
+    job = farm.submit("1080p30-h264", duration=3600)
     wait_until(agent.ffmpegs, what="an ffmpeg")
-    with away(quick, quick.beat):
+    with away(farm, farm.beat):
         kill_tree(agent)
 
-        lost = quick.wait_for(job, JobStatus.PENDING)
+        lost = farm.wait_for(job, JobStatus.PENDING)
 
     assert (lost.attempt, lost.retry_count) == (1, 1)
 
 
 def test_work_goes_on_without_control_and_a_node_lost_meanwhile_gets_a_full_timeout(
-    quick: ChaosFarm,
+    farm: ChaosFarm,
 ) -> None:
-    agent = quick.start_agent("lonely", poll_interval=0.2).ready()
-    quick.control.kill()
-    quick.beat.kill()
-    job = quick.submit()
-    done = quick.wait_for(job, JobStatus.COMPLETED)
+    agent = farm.start_agent("lonely", poll_interval=0.2).ready()
+    farm.control.kill()
+    farm.beat.kill()
+    job = farm.submit()
+    done = farm.wait_for(job, JobStatus.COMPLETED)
     time.sleep(NODE_TIMEOUT)
     agent.kill()
-    node = quick.client.node("lonely")
+    node = farm.client.node("lonely")
     time.sleep(OUTAGE_SECONDS)
-    since = last_event(quick)
-    before = passes(quick)
-    quick.control.start()
-    quick.beat.start()
-    wait_until(lambda: passes(quick) > before, what="the first pass")
+    since = last_event(farm)
+    before = passes(farm)
+    farm.control.start()
+    farm.beat.start()
+    wait_until(lambda: passes(farm) > before, what="the first pass")
     # Read after the pass was made: a lower bound of what the node is given.
-    first_pass = passes(quick)
+    first_pass = passes(farm)
     (offline,) = wait_until(
         lambda: [
             e
-            for e in events_of(quick, EventKind.NODE_OFFLINE)
+            for e in events_of(farm, EventKind.NODE_OFFLINE)
             if (e.id or 0) > since and e.node_id == node.id
         ],
         what="the node to be offline",
@@ -184,26 +166,25 @@ def test_work_goes_on_without_control_and_a_node_lost_meanwhile_gets_a_full_time
     assert offline.at.timestamp() - first_pass >= NODE_TIMEOUT - 2 * PASS_SECONDS
 
 
-def test_two_controls_and_two_beats_make_every_transition_once(quick: ChaosFarm) -> None:
+def test_two_controls_and_two_beats_make_every_transition_once(farm: ChaosFarm) -> None:
     twins = [
-        Part(quick.settings.model_copy(update={}), only, quick.folder)
-        for only in ("control", "beat")
+        Part(farm.settings.model_copy(update={}), only, farm.folder) for only in ("control", "beat")
     ]
     for twin in twins:
         twin.start()
-    since = last_event(quick)
+    since = last_event(farm)
     try:
-        agents = [quick.start_agent(f"twin-{n}", slots=2).ready() for n in range(2)]
-        jobs = [quick.submit("720p30-h264", duration=3600) for _ in range(4)]
+        agents = [farm.start_agent(f"twin-{n}", slots=2).ready() for n in range(2)]
+        jobs = [farm.submit("720p30-h264", duration=3600) for _ in range(4)]
         for job in jobs:
-            quick.wait_for(job, JobStatus.RUNNING)
+            farm.wait_for(job, JobStatus.RUNNING)
         for agent in agents:
             agent.kill()
-        lost = {quick.client.node(f"twin-{n}").id for n in range(2)}
+        lost = {farm.client.node(f"twin-{n}").id for n in range(2)}
         for job in jobs:
-            quick.wait_for(job, JobStatus.PENDING)
+            farm.wait_for(job, JobStatus.PENDING)
         wait_until(
-            lambda: all(n.status == "offline" for n in quick.client.nodes().nodes if n.id in lost),
+            lambda: all(n.status == "offline" for n in farm.client.nodes().nodes if n.id in lost),
             what="both nodes to be offline",
         )
     finally:
@@ -211,7 +192,7 @@ def test_two_controls_and_two_beats_make_every_transition_once(quick: ChaosFarm)
             twin.kill()
     new = [
         e
-        for e in events_of(quick, EventKind.NODE_OFFLINE, EventKind.JOB_RETRY_SCHEDULED)
+        for e in events_of(farm, EventKind.NODE_OFFLINE, EventKind.JOB_RETRY_SCHEDULED)
         if (e.id or 0) > since
     ]
 
@@ -223,85 +204,85 @@ def test_two_controls_and_two_beats_make_every_transition_once(quick: ChaosFarm)
 
 
 def test_a_job_whose_master_died_between_commit_and_ring_is_rung_by_a_pass(
-    quick: ChaosFarm,
+    farm: ChaosFarm,
 ) -> None:
-    quick.start_agent("rung", poll_interval=NEVER).ready()
-    quick.control.kill()
-    since = last_event(quick)
-    with ThreadPoolExecutor(1) as pool, suspended(quick.broker.pid):
-        asked = pool.submit(quick.submit)
+    farm.start_agent("rung", poll_interval=NEVER).ready()
+    farm.control.kill()
+    since = last_event(farm)
+    with ThreadPoolExecutor(1) as pool, suspended(farm.broker.pid):
+        asked = pool.submit(farm.submit)
         wait_until(
-            lambda: [e for e in events_of(quick, EventKind.JOB_SUBMITTED) if (e.id or 0) > since],
+            lambda: [e for e in events_of(farm, EventKind.JOB_SUBMITTED) if (e.id or 0) > since],
             what="the commit",
         )
-        quick.api.kill()
+        farm.api.kill()
         with pytest.raises(MasterUnreachable):
             asked.result()
-    quick.api.start()
-    quick.wait_until_ready()
-    (event,) = [e for e in events_of(quick, EventKind.JOB_SUBMITTED) if (e.id or 0) > since]
-    job = quick.client.job(str(event.job_id))
+    farm.api.start()
+    farm.wait_until_ready()
+    (event,) = [e for e in events_of(farm, EventKind.JOB_SUBMITTED) if (e.id or 0) > since]
+    job = farm.client.job(str(event.job_id))
     was_rung = job.status is not JobStatus.PENDING
-    quick.control.start()
-    done = quick.wait_for(job, JobStatus.COMPLETED)
+    farm.control.start()
+    done = farm.wait_for(job, JobStatus.COMPLETED)
 
     assert not was_rung
     assert done.attempt == 1
 
 
 def test_a_submit_whose_master_died_before_the_commit_stores_nothing_and_its_retry_one_job(
-    quick: ChaosFarm,
+    farm: ChaosFarm,
 ) -> None:
     key = uuid.uuid4().hex
-    since = last_event(quick)
-    other = sqlite3.connect(quick.folder / "farm.db", isolation_level=None)
+    since = last_event(farm)
+    other = sqlite3.connect(farm.folder / "farm.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(quick.client.submit, BODY, idempotency_key=key)
+        asked = pool.submit(farm.client.submit, BODY, idempotency_key=key)
         # It has arrived and waits for the lock as soon as another request was answered.
         threading.Event().wait(0.5)
-        quick.client.health()
+        farm.client.health()
         assert not asked.done()
-        quick.api.kill()
+        farm.api.kill()
         with pytest.raises(MasterUnreachable):
             asked.result()
     other.close()
-    stored = [e for e in events_of(quick, EventKind.JOB_SUBMITTED) if (e.id or 0) > since]
-    quick.api.start()
-    quick.wait_until_ready()
-    first = quick.client.submit(BODY, idempotency_key=key)
-    again = quick.client.submit(BODY, idempotency_key=key)
+    stored = [e for e in events_of(farm, EventKind.JOB_SUBMITTED) if (e.id or 0) > since]
+    farm.api.start()
+    farm.wait_until_ready()
+    first = farm.client.submit(BODY, idempotency_key=key)
+    again = farm.client.submit(BODY, idempotency_key=key)
 
     assert stored == []
     assert first.id == again.id
 
 
-def test_a_pass_killed_in_the_middle_is_completed_by_the_next(quick: ChaosFarm) -> None:
-    with HandNode(quick, "half", slots=LOST_AT_ONCE) as node:
-        quick.client.submit_batch([BODY] * LOST_AT_ONCE)
-        since = last_event(quick)
+def test_a_pass_killed_in_the_middle_is_completed_by_the_next(farm: ChaosFarm) -> None:
+    with HandNode(farm, "half", slots=LOST_AT_ONCE) as node:
+        farm.client.submit_batch([BODY] * LOST_AT_ONCE)
+        since = last_event(farm)
         # All leases are renewed at one moment, so that one pass has to end them all.
         node.beat(*(node.claim() for _ in range(LOST_AT_ONCE)))
 
     def lost() -> list[Event]:
-        found = events_of(quick, EventKind.JOB_RETRY_SCHEDULED)
+        found = events_of(farm, EventKind.JOB_RETRY_SCHEDULED)
         return [event for event in found if (event.id or 0) > since]
 
     wait_until(lost, what="the pass to begin")
-    quick.control.kill()
+    farm.control.kill()
     in_the_middle = len(lost())
-    quick.control.start()
+    farm.control.start()
     wait_until(lambda: len(lost()) >= LOST_AT_ONCE, what="the next pass")
 
     assert in_the_middle < LOST_AT_ONCE
     assert Counter(e.job_id for e in lost()).most_common(1)[0][1] == 1
 
 
-def test_passes_that_were_due_all_at_once_do_not_pile_up(quick: ChaosFarm) -> None:
+def test_passes_that_were_due_all_at_once_do_not_pile_up(farm: ChaosFarm) -> None:
     """A control worker that hung for an hour finds the messages of that hour."""
-    app = control_app(quick.broker.url, scheduler_interval_seconds=PASS_SECONDS)
-    assert quick.control.process is not None
-    with suspended(quick.control.process.popen.pid), app.connection_for_write() as connection:
+    app = control_app(farm.broker.url, scheduler_interval_seconds=PASS_SECONDS)
+    assert farm.control.process is not None
+    with suspended(farm.control.process.popen.pid), app.connection_for_write() as connection:
         for _ in range(PASSES_DUE):
             app.send_task(
                 RECONCILE_TASK,
@@ -311,11 +292,11 @@ def test_passes_that_were_due_all_at_once_do_not_pile_up(quick: ChaosFarm) -> No
                 connection=connection,
             )
         time.sleep(2 * PASS_SECONDS)
-    with quick.broker.client() as broker:
+    with farm.broker.client() as broker:
         wait_until(lambda: broker.llen(CONTROL_QUEUE) <= 2, what="an empty control queue")
-    before = passes(quick)
-    quick.start_agent("after", poll_interval=NEVER).ready()
-    done = quick.wait_for(quick.submit(), JobStatus.COMPLETED)
+    before = passes(farm)
+    farm.start_agent("after", poll_interval=NEVER).ready()
+    done = farm.wait_for(farm.submit(), JobStatus.COMPLETED)
 
     assert done.attempt == 1
-    wait_until(lambda: passes(quick) > before, what="passes again")
+    wait_until(lambda: passes(farm) > before, what="passes again")

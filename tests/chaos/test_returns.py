@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -14,22 +13,13 @@ from ffrtmp.schemas import JobAnswer
 from tests.chaos.conftest import StartHost
 from tests.chaos.farm import ChaosFarm
 from tests.chaos.host import Gate, is_accepted, names, output_of
+from tests.chaos.lines import COMMIT
 from tests.waiting import wait_until
 from workers.spool import Phase
 
-NODE_TIMEOUT = 60.0
+FARM_SETTINGS = {"node_timeout": 60.0}
+"""One that gives nobody up before the end of a test."""
 CUT_SECONDS = 2.0
-COMMIT = "POST /attempts/*/commit"
-
-
-@pytest.fixture(scope="module")
-def module_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosFarm]:
-    """One that gives nobody up before the end of a test."""
-    farm = ChaosFarm(tmp_path_factory.mktemp("farm"), node_timeout=NODE_TIMEOUT)
-    try:
-        yield farm.start()
-    finally:
-        farm.close()
 
 
 def refusal_of_removal(farm: ChaosFarm, node: str) -> tuple[int, str]:
