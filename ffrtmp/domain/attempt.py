@@ -47,8 +47,9 @@ class Order(StrEnum):
 class Attempt:
     """One row of the attempts table.
 
-    ``lease`` is the token whose holder may commit and report; ``lease_expires_farm`` and
-    ``moved_farm`` (when progress last changed) are readings of farm time. ``claimed_after`` is
+    ``lease`` is the token whose holder may commit and report; ``lease_expires_farm``,
+    ``moved_farm`` (when progress last changed) and ``listed_farm`` (when a heartbeat last named
+    it, None before the first) are readings of farm time. ``claimed_after`` is
     the number of heartbeats the node had built when it asked; ``omissions`` counts later ones
     that did not list the attempt.
     """
@@ -67,6 +68,7 @@ class Attempt:
     started_at: datetime
     moved_farm: float
     stall_after_seconds: float
+    listed_farm: float | None = None
     progress: float = 0.0
     progress_mark: str = ""
     fps: float | None = None
@@ -89,7 +91,17 @@ class Attempt:
     @property
     def was_listed(self) -> bool:
         """True once a heartbeat of its node named it: the node knows that it has it."""
-        return self.phase is not None
+        return self.listed_farm is not None
+
+    @property
+    def is_stalled(self) -> bool:
+        """True where the node said for too long that nothing moves.
+
+        While it says nothing, nobody knows: then its lease decides.
+        """
+        if self.state is not AttemptState.RUNNING or self.listed_farm is None:
+            return False
+        return self.moved_farm + self.stall_after_seconds <= self.listed_farm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

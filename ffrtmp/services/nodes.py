@@ -215,7 +215,7 @@ class NodeService:
             said,
             node_id=node.id,
             expires_farm=farm_seconds + self._context.policy.node_timeout_seconds,
-            moved_farm=farm_seconds,
+            farm_seconds=farm_seconds,
         )
         if is_renewed:
             return Order.GO_ON

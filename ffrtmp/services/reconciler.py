@@ -45,7 +45,7 @@ class Reconciler:
         """One pass; a second one at the same moment finds nothing left to do."""
         farm_seconds = self._advance()
         expired = self._expire(farm_seconds)
-        stalled = self._end_stalled(farm_seconds)
+        stalled = self._end_stalled()
         offline = self._mark_offline(farm_seconds)
         try:
             pushed, answers = self._top_up(farm_seconds), True
@@ -94,12 +94,12 @@ class Reconciler:
                 return False
             return end_attempt(self._context, tx, job, fresh, ending)
 
-    def _end_stalled(self, farm_seconds: float) -> int:
+    def _end_stalled(self) -> int:
         with self._context.store.read() as tx:
-            found = tx.attempts.stalled(farm_seconds, limit=ENDED_PER_PASS)
-        return sum(self._stall(attempt, farm_seconds) for attempt in found)
+            found = tx.attempts.stalled(limit=ENDED_PER_PASS)
+        return sum(self._stall(attempt) for attempt in found)
 
-    def _stall(self, attempt: Attempt, farm_seconds: float) -> bool:
+    def _stall(self, attempt: Attempt) -> bool:
         ending = Ending(
             outcome=Outcome.FAILED,
             failure=FailureClass.STALLED,
@@ -109,9 +109,7 @@ class Reconciler:
         with self._context.store.write() as tx:
             job = tx.jobs.lock(attempt.job_id)
             fresh = tx.attempts.lock(attempt.job_id, attempt.number)
-            if job is None or fresh is None:
-                return False
-            if fresh.moved_farm + fresh.stall_after_seconds > farm_seconds:
+            if job is None or fresh is None or not fresh.is_stalled:
                 return False
             ended = end_attempt(self._context, tx, job, fresh, ending)
         if ended:

@@ -77,16 +77,13 @@ class Attempts:
         query = sa.select(attempts).where(_LIVE, attempts.c.lease_expires_farm <= farm_seconds)
         return self._all(query.order_by(attempts.c.lease_expires_farm).limit(limit))
 
-    def stalled(self, farm_seconds: float, *, limit: int) -> Sequence[Attempt]:
-        """Running attempts whose progress has not moved for as long as their queue allows.
-
-        One that no heartbeat has named yet makes none; its lease, or its omission, ends it.
-        """
+    def stalled(self, *, limit: int) -> Sequence[Attempt]:
+        """Running attempts whose progress has not moved for as long as their queue allows, by
+        what heartbeats said: see Attempt.is_stalled."""
         query = sa.select(attempts).where(
             _LIVE,
             attempts.c.state == AttemptState.RUNNING,
-            attempts.c.phase.is_not(None),
-            attempts.c.moved_farm + attempts.c.stall_after_seconds <= farm_seconds,
+            attempts.c.moved_farm + attempts.c.stall_after_seconds <= attempts.c.listed_farm,
         )
         return self._all(query.limit(limit))
 
@@ -99,11 +96,11 @@ class Attempts:
         )
 
     def note_progress(
-        self, said: AttemptProgress, *, node_id: str, expires_farm: float, moved_farm: float
+        self, said: AttemptProgress, *, node_id: str, expires_farm: float, farm_seconds: float
     ) -> bool:
         """Renew a listed attempt's lease and keep its progress; False if it is not live there.
 
-        ``moved_farm`` is kept only where the mark differs: progress counts, never age.
+        It has moved now only where the mark differs: progress counts, never age.
         """
         unmoved = attempts.c.progress_mark == said.mark
         changed = self._db.execute(
@@ -112,7 +109,8 @@ class Attempts:
             .values(
                 lease_expires_farm=expires_farm,
                 omissions=0,
-                moved_farm=sa.case((unmoved, attempts.c.moved_farm), else_=moved_farm),
+                listed_farm=farm_seconds,
+                moved_farm=sa.case((unmoved, attempts.c.moved_farm), else_=farm_seconds),
                 progress=said.progress,
                 progress_mark=said.mark,
                 phase=said.phase,

@@ -112,6 +112,7 @@ attempts = sa.Table(
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("moved_farm", sa.Float, nullable=False),
     sa.Column("stall_after_seconds", sa.Float, nullable=False),
+    sa.Column("listed_farm", sa.Float),
     sa.Column("progress", sa.Float, nullable=False),
     sa.Column("progress_mark", sa.String(128), nullable=False),
     sa.Column("fps", sa.Float),

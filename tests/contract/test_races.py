@@ -63,7 +63,7 @@ def renew(tx: Transaction, grant: Grant) -> None:
         builders.progress_of(grant),
         node_id=grant.attempt.node_id,
         expires_farm=RENEWED_UNTIL,
-        moved_farm=RENEWED_UNTIL,
+        farm_seconds=RENEWED_UNTIL,
     )
 
 

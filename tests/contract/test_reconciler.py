@@ -31,6 +31,16 @@ def listed(world: FakeWorld, grant: Grant) -> Grant:
     return grant
 
 
+def stalled(world: FakeWorld, grant: Grant) -> Grant:
+    """The same, once its node has said for too long that nothing moves."""
+    said = builders.progress_of(grant, mark="still")
+    for seq in (2, 3):
+        world.farm.nodes.heartbeat(builders.beat(grant.attempt.node_id, said, seq=seq))
+        world.pass_farm_seconds(35)
+    assert world.farm.jobs.get(grant.job.id).failure_reason is FailureClass.STALLED
+    return grant
+
+
 def test_silent_node_is_offline_and_its_job_is_pending_again(world: FakeWorld) -> None:
     grant = running(world)
 
@@ -122,6 +132,19 @@ def test_attempt_that_moves_is_never_stalled_however_long_it_takes(world: FakeWo
     assert world.farm.jobs.get(grant.job.id).status is JobStatus.RUNNING
 
 
+def test_attempt_whose_node_was_silent_for_less_than_its_timeout_is_not_stalled(
+    world: FakeWorld,
+) -> None:
+    grant = listed(world, running(world, queue=Queue.LIVE))
+    world.pass_farm_seconds(50)
+    moved = builders.progress_of(grant, mark="moved meanwhile")
+    world.farm.nodes.heartbeat(builders.beat("node-1", moved, seq=2))
+    world.pass_farm_seconds(20)
+
+    job = world.farm.jobs.get(grant.job.id)
+    assert (job.status, job.attempt, job.failures) == (JobStatus.RUNNING, 1, 0)
+
+
 def test_lost_hints_are_rung_again_in_one_pass_best_first_by_count(world: FakeWorld) -> None:
     jobs = world.farm.jobs.submit(
         [builders.request(), builders.request(queue=Queue.LIVE), builders.request()]
@@ -211,14 +234,8 @@ def test_second_pass_at_the_same_moment_changes_nothing(world: FakeWorld) -> Non
     assert (again.expired, again.stalled, again.offline) == (0, 0, 0)
 
 
-def test_stream_taken_from_a_silent_node_waits_until_it_cannot_be_publishing(
-    world: FakeWorld,
-) -> None:
-    grant = listed(world, running(world, queue=Queue.LIVE, is_stream=True))
-    for _ in range(8):
-        world.pass_farm_seconds(5)
-    job = world.farm.jobs.get(grant.job.id)
-    assert job.failure_reason is FailureClass.STALLED
+def test_stream_taken_from_its_node_waits_until_it_cannot_be_publishing(world: FakeWorld) -> None:
+    stalled(world, running(world, queue=Queue.LIVE, is_stream=True))
     world.farm.nodes.register(builders.registration("node-2"))
 
     assert world.farm.attempts.claim(builders.claim("node-2", "c2")) is None
@@ -227,8 +244,7 @@ def test_stream_taken_from_a_silent_node_waits_until_it_cannot_be_publishing(
 
 
 def test_stream_whose_node_says_it_ended_may_be_claimed_at_once(world: FakeWorld) -> None:
-    grant = listed(world, running(world, queue=Queue.LIVE, is_stream=True))
-    world.pass_farm_seconds(40)
+    grant = stalled(world, running(world, queue=Queue.LIVE, is_stream=True))
     assert world.farm.jobs.get(grant.job.id).hold_until_farm is not None
 
     world.farm.attempts.report(builders.failed(grant))
@@ -244,11 +260,11 @@ def test_stream_is_not_freed_by_the_node_that_had_it_before_the_last_one(
     world.farm.nodes.register(builders.registration("node-2"))
     second = world.farm.attempts.claim(builders.claim("node-2", "c2"))
     assert second is not None
-    listed(world, second)
-    world.pass_farm_seconds(40)
+    stalled(world, second)
     assert world.farm.jobs.get(first.job.id).hold_until_farm is not None
 
-    world.farm.attempts.report(builders.failed(first))
+    with pytest.raises(StaleLease):
+        world.farm.attempts.report(builders.failed(first))
 
     assert world.farm.jobs.get(first.job.id).hold_until_farm is not None
 

@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("started_at", UtcDateTime(), nullable=False),
         sa.Column("moved_farm", sa.Float(), nullable=False),
         sa.Column("stall_after_seconds", sa.Float(), nullable=False),
+        sa.Column("listed_farm", sa.Float(), nullable=True),
         sa.Column("progress", sa.Float(), nullable=False),
         sa.Column("progress_mark", sa.String(length=128), nullable=False),
         sa.Column("fps", sa.Float(), nullable=True),
