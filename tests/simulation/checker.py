@@ -1,160 +1,159 @@
 """The farm's invariants, read from events, rows and files, never from the code under test."""
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from ffrtmp.domain.attempt import Outcome
-from ffrtmp.domain.event import Event, EventKind
-from ffrtmp.domain.job import Job, JobStatus
-from ffrtmp.domain.retry import FailureClass
 from ffrtmp.services.attempts import Claim, Grant
-from ffrtmp.store.jobs import JobFilter
+from tests.simulation.ears import Ears
+from tests.simulation.history import SPENDING, History
 from tests.simulation.node import SimNode
-from tests.simulation.world import Violation, World
+from tests.simulation.work import Fate
+from tests.simulation.world import RULES, Violation, World
 
-EVERY = 25
-TERMINAL_EVENTS = {EventKind.JOB_COMPLETED, EventKind.JOB_FAILED, EventKind.JOB_CANCELED}
+TERMINAL = ("completed", "failed", "canceled")
+LEASED = ("running", "committing")
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 
 
 class Checker:
     """Watches one world; raises Violation at the first fact that must not be."""
 
-    def __init__(self, world: World, nodes: Sequence[SimNode]) -> None:
+    def __init__(self, world: World, nodes: Sequence[SimNode], fates: Mapping[str, Fate]) -> None:
         self._world = world
         self._nodes = {node.name: node for node in nodes}
-        self._last_event = 0
-        self._turns = 0
-        self._ended: dict[str, EventKind] = {}
-        self._watch_claims()
+        self._ears = Ears(world, self._on_claim)
+        world.look = self.turn
+        self._history = History(world, self._nodes, fates, self._ears)
 
     def turn(self) -> None:
-        """After every simulated event; the database is looked at every few."""
-        self._turns += 1
+        """After every simulated event."""
         self._one_publisher()
-        if self._turns % EVERY == 0:
-            self._history()
+        for job_id in sorted(self._history.read()):
+            self._job_fits(job_id)
 
     def end(self, submissions: int) -> None:
         """When the world has come to rest."""
-        self._history()
-        jobs = self._jobs()
+        jobs = self._world.store.sql("SELECT id, status FROM jobs")
         _require(len(jobs) == submissions, f"{submissions} submits made {len(jobs)} jobs")
-        for job in jobs:
-            _require(job.status.is_terminal, f"{job.id} is stuck: {job.status}")
-            self._attempts_are_whole(job)
-            self._file_is_right(job)
+        for job_id, status in jobs:
+            _require(status in TERMINAL, f"{job_id} is stuck: {status}")
+            self._job_fits(job_id)
+            self._file_is_right(job_id)
 
     def is_at_rest(self, submissions: int) -> bool:
         """Whether every job has ended."""
-        jobs = self._jobs()
-        return len(jobs) >= submissions and all(job.status.is_terminal for job in jobs)
+        query = "SELECT count(*) FROM jobs WHERE status IN ('completed', 'failed', 'canceled')"
+        ((ended,),) = self._world.store.sql(query)
+        return bool(ended == submissions)
 
-    def _jobs(self) -> Sequence[Job]:
-        return self._world.farm.jobs.list(JobFilter(), limit=1000)
-
-    def _watch_claims(self) -> None:
-        """Invariant 4: no attempt starts while a better job that the node could run waits."""
-        service = self._world.farm.attempts
-        claim = service.claim
-
-        def watched(asked: Claim) -> Grant | None:
-            best = self._best_for_anyone()
-            grant = claim(asked)
-            if grant is not None and grant.attempt.number > self._attempts_before.get(
-                grant.job.id, 0
-            ):
-                better = [one for one in best if _comes_before(one, grant.job)]
-                _require(not better, f"{grant.job.id} started before {[b.id for b in better]}")
-            return grant
-
-        service.claim = watched  # type: ignore[method-assign]
-
-    def _best_for_anyone(self) -> Sequence[Job]:
-        now = self._world.now()
-        jobs = self._jobs()
-        self._attempts_before = {job.id: job.attempt for job in jobs}
-        return [
-            job
-            for job in jobs
-            if job.status is JobStatus.PENDING
-            and (job.retry_at is None or job.retry_at <= now)
-            and job.hold_until_farm is None
-            and (job.avoid_node_id is None)
-        ]
+    # streams
 
     def _one_publisher(self) -> None:
         publishing = Counter(
-            key[0]
+            work.key[0]
             for node in self._nodes.values()
-            for key in (node.process.running if node.process else ())
-            if node.is_publishing(key[0])
+            if node.process is not None
+            for work in node.process.running.values()
+            if node.is_publishing(work)
         )
         twice = [job_id for job_id, count in publishing.items() if count > 1]
         _require(not twice, f"two nodes publish {twice}")
 
-    def _history(self) -> None:
-        with self._world.farm.store.read() as tx:
-            news = tx.events.after(self._last_event, limit=10_000)
-            held = tx.attempts.live_by_node()
-        for event in news:
-            self._last_event = event.id or 0
-            self._terminal_states_stay(event)
-            self._healthy_nodes_are_not_lost(event)
-        for name, attempts in held.items():
-            _require(len(attempts) <= self._nodes[name].slots, f"{name} holds too many leases")
+    # claims
 
-    def _terminal_states_stay(self, event: Event) -> None:
-        if event.job_id is None:
-            return
-        ended = self._ended.get(event.job_id)
-        if event.kind is EventKind.JOB_RETRIED:
-            self._ended.pop(event.job_id, None)
-        elif ended is not None:
-            raise Violation(f"{event.job_id}: {event.kind} after {ended}")
-        elif event.kind in TERMINAL_EVENTS:
-            self._ended[event.job_id] = event.kind
-
-    def _healthy_nodes_are_not_lost(self, event: Event) -> None:
-        is_loss = event.data.get("outcome") == Outcome.NODE_LOST
-        if not (is_loss or event.kind is EventKind.NODE_OFFLINE) or event.node_id is None:
-            return
-        if is_loss and self._is_stream(event.job_id):
-            return  # a stream fences itself, and is then missing from heartbeats
-        node = self._nodes[event.node_id]
-        _require(
-            self._world.seconds <= node.own_fault_until,
-            f"{node.name} is healthy at {self._world.seconds:.0f} s, yet {event.kind} {event.data}",
+    def _on_claim(self, asked: Claim) -> Callable[[Grant | None], None]:
+        """What this claim must be answered, worked out before it is."""
+        sql = self._world.store.sql
+        query = "SELECT job_id, number FROM attempts WHERE node_id = ? AND claim_id = ?"
+        earlier = sql(query, asked.node_id, asked.claim_id)
+        nodes = sql(
+            "SELECT epoch, slots - slots_lost, is_draining, is_offline, queues, capabilities "
+            "FROM nodes WHERE id = ?",
+            asked.node_id,
         )
+        live = "SELECT count(*) FROM attempts WHERE node_id = ? AND state <> 'ended'"
+        ((held,),) = sql(live, asked.node_id)
+        may_take_work = self._history.may_take_work(asked.node_id)
+        best = self._best_for(asked.node_id, nodes[0][4], nodes[0][5]) if nodes else None
 
-    def _is_stream(self, job_id: str | None) -> bool:
-        return job_id is not None and self._world.farm.jobs.get(job_id).is_stream
+        def judge(grant: Grant | None) -> None:
+            key = (grant.job.id, grant.attempt.number) if grant else None
+            if earlier:
+                _require(key in (None, *earlier), f"{asked} got {key}, and {earlier} before")
+                return
+            epoch, slots, is_draining, is_offline, *_ = nodes[0]
+            _require(epoch == asked.epoch, f"{asked} was answered at epoch {epoch}")
+            _require(not (is_draining or is_offline), f"{asked} was answered, though not open")
+            _require(grant is None or held < slots, f"{asked} got {key} beyond {slots} slots")
+            _require(grant is None or may_take_work, f"{asked} got {key}, though it fails all")
+            expected = best if held < slots else None
+            got = grant.job.id if grant else None
+            _require(got == expected, f"{asked} got {got}, {expected} was due")
 
-    def _attempts_are_whole(self, job: Job) -> None:
-        attempts = self._world.farm.jobs.attempts(job.id)
-        numbers = [attempt.number for attempt in attempts]
-        _require(numbers == list(range(1, len(numbers) + 1)), f"{job.id} ran as {numbers}")
-        _require(job.failures <= 1 + job.max_retries, f"{job.id} failed {job.failures} times")
-        accepted = [a for a in attempts if a.outcome is Outcome.COMPLETED]
-        is_done = job.status is JobStatus.COMPLETED
-        _require(len(accepted) == is_done, f"{job.id} has {len(accepted)} accepted results")
-        _require(not any(a.is_live for a in attempts), f"{job.id} ended with a live lease")
+        return judge
 
-    def _file_is_right(self, job: Job) -> None:
-        content = self._world.disk.files.get(job.id)
-        reason = job.failure_reason
-        _require(reason is not FailureClass.OUTPUT_EXISTS, f"{job.id} found a stranger's file")
-        if job.is_stream:
-            return
-        if job.status is JobStatus.COMPLETED:
-            accepted = (job.result or {}).get("sha256")
-            _require(content == accepted, f"{job.id} published {content}, accepted {accepted}")
+    def _best_for(self, node_id: str, queues: str, capabilities: str) -> str | None:
+        """The best-ranked job that is due and that the node can run."""
+        now = self._world.now().strftime(TIME_FORMAT)
+        rows = self._world.store.sql(
+            "SELECT id, queue, requires FROM jobs WHERE status = 'pending' "
+            "AND (retry_at IS NULL OR retry_at <= ?) "
+            "AND (hold_until_farm IS NULL OR hold_until_farm <= ?) "
+            "AND (avoid_node_id IS NULL OR avoid_node_id <> ? OR avoid_until <= ?) "
+            "ORDER BY CASE queue WHEN 'live' THEN 0 WHEN 'default' THEN 1 ELSE 2 END, "
+            "CASE priority WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END, sequence_number",
+            now,
+            self._reading(),
+            node_id,
+            now,
+        )
+        heard, able = json.loads(queues), json.loads(capabilities)
+        return next((row[0] for row in rows if row[1] in heard and row[2] in able), None)
+
+    def _reading(self) -> float:
+        query = "SELECT seconds, (julianday(?) - julianday(last_pass_at)) * 86400 FROM farm"
+        ((seconds, gone),) = self._world.store.sql(query, self._world.now().strftime(TIME_FORMAT))
+        return float(seconds + min(max(gone, 0.0), RULES.max_advance_seconds))
+
+    # rows
+
+    def _job_fits(self, job_id: str) -> None:
+        sql = self._world.store.sql
+        query = "SELECT status, attempt, failures, max_retries, node_id FROM jobs WHERE id = ?"
+        ((status, attempt, failures, max_retries, node_id),) = sql(query, job_id)
+        name = f"{job_id} ({status})"
+        rows = sql(
+            "SELECT number, state, outcome, node_id FROM attempts WHERE job_id = ? ORDER BY number",
+            job_id,
+        )
+        numbers = [row[0] for row in rows]
+        _require(numbers == list(range(1, attempt + 1)), f"{name} ran as {numbers} of {attempt}")
+        live = {row[0]: (row[1], row[3]) for row in rows if row[1] != "ended"}
+        held = {attempt: (status, node_id)} if status in LEASED else {}
+        _require(live == held, f"{name} is held as {live}")
+        accepted = [row[0] for row in rows if row[2] == "completed"]
+        _require(len(accepted) == (status == "completed"), f"{name} accepted {accepted}")
+        began = self._history.life_began[job_id]
+        spent = sum(row[0] > began and row[2] in SPENDING for row in rows)
+        least = 0 if job_id in self._history.forgiven else spent
+        _require(least <= failures <= spent, f"{name} has {failures} failures of {spent}")
+        _require(failures <= 1 + max_retries, f"{name} failed {failures} times")
+
+    def _file_is_right(self, job_id: str) -> None:
+        query = "SELECT status, is_stream, failure_reason, result FROM jobs WHERE id = ?"
+        ((status, is_stream, reason, result),) = self._world.store.sql(query, job_id)
+        content = self._world.disk.files.get(job_id)
+        _require(reason != "output_exists", f"{job_id} found a stranger's file")
+        if is_stream:
+            _require(content is None, f"{job_id} is a stream and left a file")
+        elif status == "completed":
+            accepted = json.loads(result)["sha256"]
+            _require(content == accepted, f"{job_id} published {content}, accepted {accepted}")
         elif content is not None:
-            committed = [a.sha256 for a in self._world.farm.jobs.attempts(job.id)]
-            _require(content in committed, f"{job.id} is {job.status} and left a file")
-
-
-def _comes_before(one: Job, other: Job) -> bool:
-    return (one.rank, one.sequence_number) < (other.rank, other.sequence_number)
+            committed = "SELECT sha256 FROM attempts WHERE job_id = ?"
+            known = [row[0] for row in self._world.store.sql(committed, job_id)]
+            _require(content in known, f"{job_id} is {status} and left a file")
 
 
 def _require(holds: bool, otherwise: str) -> None:

@@ -1,88 +1,64 @@
 """A simulated node: the agent's protocol as the design has it, without ffmpeg.
 
 What a crash loses and what it does not is explicit: ``spool`` survives a process, the rest of
-the state is a Process and dies with it.
+the state is a Process and dies with it. Its time is the world's: a node's own date is only told,
+never used.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import replace
+from typing import TypeVar
 
-from ffrtmp.domain.attempt import AttemptProgress, Order, Outcome, Report
-from ffrtmp.domain.errors import Conflict, FarmError, StaleEpoch
-from ffrtmp.domain.hint import Hint, node_queue_name, queue_names
-from ffrtmp.domain.retry import FailureClass
+from ffrtmp.domain.attempt import Order
+from ffrtmp.domain.errors import Conflict, NotFound, StaleEpoch
+from ffrtmp.domain.hint import Hint
 from ffrtmp.services.attempts import Claim, Grant
 from ffrtmp.services.nodes import Beat
 from tests import builders
-from tests.simulation.world import RULES, Unreachable, World
+from tests.simulation.delivery import Delivery
+from tests.simulation.network import Request, Unreachable
+from tests.simulation.runner import Runner
+from tests.simulation.work import LONG_AGO, Fate, Key, Phase, Process, Work, build_host
+from tests.simulation.world import RULES, World
 
 HEARTBEAT_SECONDS = 10.0
 RETRY_SECONDS = 2.0
 CONSUME_SECONDS = 1.5
-STREAM_FENCE_SECONDS = RULES.node_timeout_seconds - 15.0
+STOP_SECONDS = 6.0
+SURE_SECONDS = RULES.node_timeout_seconds - 15.0
+"""How long after its request a lease surely runs, by the node's own clock."""
+REBUILT = 0.3
+REMEMBERED, STILL_ON_THE_WAY = 4, 0.4
+"""Of the last requests of a process, and of its registration, some arrive when it is dead."""
 
-
-class Fate(StrEnum):
-    """What running a job leads to, decided when the job is made."""
-
-    FINE = "fine"
-    BROKEN = "broken"  # permanent
-    FLAKY = "flaky"  # transient, on the first attempt
-    POISON = "poison"  # kills the agent, every time
-    STUCK = "stuck"  # progress stops, on the first attempt
-
-
-class Phase(StrEnum):
-    """How far an attempt's own work is; from ENCODED on it survives the process."""
-
-    RUNNING = "running"
-    ENCODED = "encoded"
-    PUBLISHED = "published"
-    FAILED = "failed"
-
-
-@dataclass
-class Work:
-    """One attempt in a node's hands."""
-
-    grant: Grant
-    phase: Phase = Phase.RUNNING
-    failure: FailureClass | None = None
-    sha256: str = ""
-    moved: int = 0
-    committed_at: float = 0.0
-
-    @property
-    def key(self) -> tuple[str, int]:
-        return (self.grant.job.id, self.grant.attempt.number)
-
-
-@dataclass
-class Process:
-    """What dies with the agent."""
-
-    epoch: int = 0
-    seq: int = 0
-    running: dict[tuple[str, int], Work] = field(default_factory=dict)
-    in_flight: set[str] = field(default_factory=set)
-    last_heard: float = 0.0
+T = TypeVar("T")
+Act = Callable[[Process], None]
 
 
 class SimNode:
     """One host; ``fates`` says what each job leads to."""
 
-    def __init__(self, world: World, name: str, *, slots: int, fates: dict[str, Fate]) -> None:
+    def __init__(
+        self, world: World, name: str, *, fates: dict[str, Fate], runs_everything: bool
+    ) -> None:
         self.world = world
         self.name = name
-        self.slots = slots
         self.fates = fates
-        self.spool: dict[tuple[str, int], Work] = {}
+        self.spool: dict[Key, Work] = {}
         self.process: Process | None = None
-        self.is_cut_off = False
-        self.frozen_until = 0.0
-        self.own_fault_until = -1e9
-        self._claims = 0
+        self.given_up: set[Key] = set()
+        """Attempts it had and will not finish: whoever says so of others is wrong."""
+        self.is_cut_off = self.is_sick = self.is_full = False
+        self.agent_frozen_until = self.host_frozen_until = self.deaf_until = 0.0
+        self.slowness = 1.0
+        self.clock_skew = 0.0
+        self._runs_everything = runs_everything
+        self.host = build_host(world.rng, runs_everything=runs_everything)
+        self._claims = self._registrations = 0
+        self._sent: list[Request] = []
+        self._registered_by: list[Request] = []
+        self.delivery = Delivery(self)
+        self.runner = Runner(self)
         world.nudge_targets[name] = lambda: self._alive(self._send_heartbeat)
         self.start()
 
@@ -90,299 +66,290 @@ class SimNode:
 
     def start(self) -> None:
         """A new agent process: register before anything else."""
-        process = self.process = Process(last_heard=self.world.seconds)
-        for work in list(self.spool.values()):
-            if work.phase is Phase.RUNNING:
-                del self.spool[work.key]
-        self._then(0.1, process, self._register)
+        rng = self.world.rng
+        if rng.random() < REBUILT:
+            self.host = build_host(rng, runs_everything=self._runs_everything)
+        for work in self.spool.values():
+            work.committed_at = LONG_AGO
+        process = self.process = Process(began_at=self.world.seconds)
+        self.then(0.1, process, self._begin)
 
     def crash(self) -> None:
         """kill -9: the process and its ffmpeg are gone, the spool stays."""
-        self.process = None
-        self.blame(0.0)
-
-    def blame(self, seconds: float) -> None:
-        """From now until then plus the node timeout a loss is this node's own doing."""
-        until = self.world.seconds + seconds + RULES.node_timeout_seconds + 60.0
-        self.own_fault_until = max(self.own_fault_until, until)
-
-    def freeze(self, seconds: float) -> None:
-        """SIGSTOP: everything waits, and goes on later as if nothing had been."""
-        self.frozen_until = self.world.seconds + seconds
-        self.blame(seconds)
-
-    def is_publishing(self, job_id: str) -> bool:
-        """Whether a stream of this job leaves this node now."""
-        process = self.process
-        if process is None or self.world.seconds < self.frozen_until:
-            return False
-        if self.world.seconds - process.last_heard >= STREAM_FENCE_SECONDS:
-            return False
-        works = process.running.values()
-        return any(work.grant.job.id == job_id and work.grant.job.is_stream for work in works)
-
-    def _alive(self, act: Callable[[Process], None]) -> None:
         if self.process is not None:
-            self._then(0.0, self.process, act)
+            self.given_up |= self.process.running.keys()
+        self.process = None
+        for request in [*self._sent, *self._registered_by]:
+            if self.world.rng.random() < STILL_ON_THE_WAY and not self.is_cut_off:
+                self.world.network.send_late(request)
+        self._sent, self._registered_by = [], []
 
-    def _then(self, seconds: float, process: Process, act: Callable[[Process], None]) -> None:
+    def restart(self) -> None:
+        """By a supervisor, unless it runs."""
+        if self.process is None:
+            self.start()
+
+    def stop(self, *, limit: float, away: float) -> None:
+        """SIGTERM: nothing new, let attempts finish, give them back, end; start again later."""
+        process = self.process
+        if process is not None and not process.is_closing:
+            process.is_closing = True
+            self.then(limit, process, lambda p: self._give_everything_back(p, away))
+
+    def freeze_host(self, seconds: float) -> None:
+        """It sleeps: everything waits, and goes on later as if nothing had been."""
+        self.host_frozen_until = self.world.seconds + seconds
+        self.freeze_agent(seconds)
+
+    def freeze_agent(self, seconds: float) -> None:
+        """SIGSTOP of the agent alone: a stream goes on until its leash ends it."""
+        self.agent_frozen_until = self.world.seconds + seconds
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its agent does nothing now."""
+        return self.world.seconds < self.agent_frozen_until
+
+    def is_publishing(self, work: Work) -> bool:
+        """Whether a stream leaves this node now."""
+        seconds = self.world.seconds
+        return work.is_stream and self.host_frozen_until <= seconds < work.lease_until
+
+    def then(self, seconds: float, process: Process, act: Act) -> None:
         """Do something later, if this process still lives then and once it is not frozen."""
 
         def turn() -> None:
             if self.process is not process:
                 return
-            if self.world.seconds < self.frozen_until:
-                self._then(self.frozen_until - self.world.seconds + 0.01, process, act)
+            if self.is_frozen:
+                self.then(self.agent_frozen_until - self.world.seconds + 0.01, process, act)
                 return
-            self._fence_streams(process)
+            self.runner.end_overdue_streams(process)
             act(process)
 
         self.world.after(seconds, turn)
 
-    def _call(self, request: Callable[[], object]) -> object:
-        return self.world.call(lambda: not self.is_cut_off, request)
+    def call(self, request: Callable[[], T]) -> T:
+        """Ask the API; Unreachable."""
+        self._sent = [*self._sent[1 - REMEMBERED :], request]
+        return self.world.network.call(request, can_reach=lambda: not self.is_cut_off)
 
-    # protocol
+    def give_up(self, process: Process, key: Key) -> None:
+        """Its work is not wanted: kill it, remove its files."""
+        process.running.pop(key, None)
+        self.given_up.add(key)
 
-    def _register(self, process: Process) -> None:
-        said = builders.registration(self.name, slots=self.slots, holding=frozenset(self.spool))
-        asked_at = self.world.seconds
-        try:
-            registered = self.world.call(
-                lambda: not self.is_cut_off, lambda: self.world.farm.nodes.register(said)
-            )
-        except Unreachable:
-            self._then(self.world.jitter(RETRY_SECONDS), process, self._register)
-            return
-        process.epoch = registered.view.node.epoch
-        process.last_heard = asked_at
+    def _alive(self, act: Act) -> None:
+        if self.process is not None:
+            self.then(0.0, self.process, act)
+
+    # registration
+
+    def _begin(self, process: Process) -> None:
+        self._register(process, self._is_registered)
+
+    def _is_registered(self, process: Process) -> None:
         for work in list(self.spool.values()):
-            self._deliver(process, work)
-        self._then(self.world.jitter(HEARTBEAT_SECONDS), process, self._beat)
-        self._then(self.world.jitter(CONSUME_SECONDS), process, self._consume)
-        self._then(HEARTBEAT_SECONDS, process, self._poll)
+            self.delivery.deliver(process, work)
+        self.then(self.world.jitter(HEARTBEAT_SECONDS), process, self._beat)
+        self.then(self.world.jitter(CONSUME_SECONDS), process, self._consume)
+        self.then(HEARTBEAT_SECONDS, process, self._poll)
+
+    def _register(self, process: Process, after: Act = lambda _process: None) -> None:
+        """Under one id until it is answered."""
+        if not process.registration_id:
+            self._registrations += 1
+            process.registration_id = f"{self.name}-{self._registrations}"
+        try:
+            known_epoch = self.call(self._epoch_at_the_master)
+        except Unreachable:
+            self._register_later(process, after)
+            return
+        held = {**process.running, **self.spool}
+        said = replace(
+            builders.registration(
+                self.name,
+                slots=self.host.slots,
+                queues=self.host.queues,
+                capabilities=self.host.capabilities,
+                holding=frozenset(held),
+                known_epoch=known_epoch,
+            ),
+            registration_id=process.registration_id,
+        )
+        self._registered_by = [lambda: self.world.farm.nodes.register(said)]
+        try:
+            registered = self.call(lambda: self.world.farm.nodes.register(said))
+        except (Unreachable, StaleEpoch):
+            self._register_later(process, after)
+            return
+        process.registration_id = ""
+        process.epoch = registered.view.node.epoch
+        for key in registered.refused:
+            self._obey(process, key)
+        after(process)
+
+    def _register_later(self, process: Process, after: Act) -> None:
+        again = self.world.jitter(RETRY_SECONDS)
+        self.then(again, process, lambda p: self._register(p, after))
+
+    def _epoch_at_the_master(self) -> int:
+        try:
+            return self.world.farm.nodes.get(self.name).node.epoch
+        except NotFound:
+            return 0
+
+    def _is_unknown(self, process: Process, epoch: int) -> None:
+        """The master knows this epoch no longer: the process registers again, with its work."""
+        if process.epoch == epoch and not process.registration_id:
+            self._register(process)
+
+    # heartbeats
+
+    def beat_now(self) -> None:
+        """A heartbeat that arrives in this very instant."""
+        process = self.process
+        if process is not None and process.epoch and not self.is_frozen:
+            self._arrive(process, self._next_beat(process), self.world.seconds)
 
     def _beat(self, process: Process) -> None:
         self._send_heartbeat(process)
-        self._then(HEARTBEAT_SECONDS, process, self._beat)
+        self.then(HEARTBEAT_SECONDS * self.slowness, process, self._beat)
 
     def _send_heartbeat(self, process: Process) -> None:
         if process.epoch == 0:
             return
+        beat = self._next_beat(process)
+        # On the way for a moment: what is claimed meanwhile is not in it.
+        seconds = self.world.jitter(0.2) * self.slowness
+        sent_at = self.world.seconds
+        self.then(seconds, process, lambda p: self._arrive(p, beat, sent_at))
+
+    def _next_beat(self, process: Process) -> Beat:
         process.seq += 1
-        held = {**process.running, **self.spool}
-        beat = Beat(
+        held = {**self.spool, **process.running}
+        return Beat(
             node_id=self.name,
             epoch=process.epoch,
             seq=process.seq,
-            attempts=[self._progress(work) for work in held.values()],
+            attempts=[work.progress() for work in held.values()],
             claims_in_flight=frozenset(process.in_flight),
+            clock_skew_seconds=self.clock_skew,
+            slots_lost=process.slots_lost,
         )
-        sent_at = self.world.seconds
-        # On the way for a moment: what is claimed meanwhile is not in it.
-        self._then(self.world.jitter(0.2), process, lambda p: self._arrive(p, beat, sent_at))
 
     def _arrive(self, process: Process, beat: Beat, sent_at: float) -> None:
         try:
-            answer = self.world.call(
-                lambda: not self.is_cut_off, lambda: self.world.farm.nodes.heartbeat(beat)
-            )
+            answer = self.call(lambda: self.world.farm.nodes.heartbeat(beat))
         except Unreachable:
             return
-        except StaleEpoch:
-            self._stop_all(process)
-            self.start()
+        except (StaleEpoch, NotFound):
+            self._is_unknown(process, beat.epoch)
             return
-        process.last_heard = max(process.last_heard, sent_at)
+        process.is_draining = answer.drain
         for said, order in answer.orders:
+            key = (said.job_id, said.number)
             if order is not Order.GO_ON:
-                process.running.pop((said.job_id, said.number), None)
+                self._obey(process, key)
+            elif key in process.running:
+                work = process.running[key]
+                work.lease_until = max(work.lease_until, sent_at + SURE_SECONDS)
 
-    def _progress(self, work: Work) -> AttemptProgress:
-        stuck = self._fate(work) is Fate.STUCK and work.grant.attempt.number == 1
-        work.moved += 0 if stuck and work.phase is Phase.RUNNING else 1
-        return AttemptProgress(
-            job_id=work.key[0],
-            number=work.key[1],
-            progress=0.5,
-            mark=str(work.moved),
-            phase=work.phase,
-        )
+    def _obey(self, process: Process, key: Key) -> None:
+        work = self.spool.get(key)
+        if key in process.running:
+            self.give_up(process, key)
+        elif work is not None and work.phase in (Phase.ENCODED, Phase.COMMITTED):
+            self.delivery.drop(work)
+
+    # claims
 
     def _consume(self, process: Process) -> None:
-        names = (*queue_names(with_gpu=False), node_queue_name(self.name))
-        while len(process.running) + len(process.in_flight) < self.slots:
-            hint = self.world.broker.pop(names)
+        while self._takes_work(process) and self.world.seconds >= self.deaf_until:
+            hint = self.world.broker.pop(self.host.hears(self.name))
             if hint is None:
                 break
             self._ask_for_work(process, hint)
-        self._then(self.world.jitter(CONSUME_SECONDS), process, self._consume)
+        self.then(self.world.jitter(CONSUME_SECONDS), process, self._consume)
 
     def _poll(self, process: Process) -> None:
-        is_idle = len(process.running) + len(process.in_flight) < self.slots
-        if is_idle and not self.world.broker.is_up:
+        hints_arrive = self.world.broker.is_up and self.world.seconds >= self.deaf_until
+        if self._takes_work(process) and not hints_arrive:
             self._ask_for_work(process)
-        self._then(HEARTBEAT_SECONDS, process, self._poll)
+        self.then(HEARTBEAT_SECONDS, process, self._poll)
+
+    def _takes_work(self, process: Process) -> bool:
+        busy = len(process.running) + len(process.in_flight) + process.slots_lost
+        may = not (process.is_closing or process.is_draining or self.is_full)
+        return may and busy < self.host.slots
 
     def claim_now(self) -> None:
         """Claim in this very instant if a slot is free: for mutants with a gap to fall into."""
         process = self.process
-        if process is not None and len(process.running) + len(process.in_flight) < self.slots:
-            self._claims += 1
-            claim_id = f"{self.name}-{self._claims:016d}"
-            asked = Claim(
-                node_id=self.name,
-                epoch=process.epoch,
-                claim_id=claim_id,
-                heartbeat_seq=process.seq,
-            )
+        if process is not None and process.epoch and self._takes_work(process):
+            asked = self._next_claim(process)
             self._answered(process, asked, self.world.farm.attempts.claim(asked))
 
-    def _ask_for_work(self, process: Process, hint: Hint | None = None) -> None:
+    def _next_claim(self, process: Process) -> Claim:
         self._claims += 1
-        claim = Claim(
+        return Claim(
             node_id=self.name,
             epoch=process.epoch,
             claim_id=f"{self.name}-{self._claims:016d}",
             heartbeat_seq=process.seq,
         )
+
+    def _ask_for_work(self, process: Process, hint: Hint | None = None) -> None:
+        claim = self._next_claim(process)
         process.in_flight.add(claim.claim_id)
         self.world.hints[claim.claim_id] = hint
-        self._then(self.world.jitter(0.05), process, lambda p: self._claim(p, claim))
+        asked_at = self.world.seconds
+        self.then(self.world.jitter(0.05), process, lambda p: self._claim(p, claim, asked_at))
 
-    def _claim(self, process: Process, claim: Claim) -> None:
+    def _claim(self, process: Process, claim: Claim, asked_at: float) -> None:
+        asked = replace(claim, epoch=process.epoch)
+        again = self.world.jitter(RETRY_SECONDS)
         try:
-            grant = self.world.call(
-                lambda: not self.is_cut_off, lambda: self.world.farm.attempts.claim(claim)
-            )
+            grant = self.call(lambda: self.world.farm.attempts.claim(asked))
+        except (StaleEpoch, NotFound):
+            self._is_unknown(process, asked.epoch)
         except Unreachable:
-            again = self.world.jitter(RETRY_SECONDS)
-            self._then(again, process, lambda p: self._claim(p, claim))
-            return
+            pass
         except Conflict:
             process.in_flight.discard(claim.claim_id)
             return
-        # The answer travels too: a heartbeat built meanwhile does not list what it brings.
-        self._then(self.world.jitter(0.3), process, lambda p: self._answered(p, claim, grant))
+        else:
+            # The answer travels too: a heartbeat built meanwhile does not list what it brings.
+            seconds = self.world.jitter(0.3)
+            self.then(seconds, process, lambda p: self._answered(p, claim, grant, asked_at))
+            return
+        if process.is_closing:
+            process.in_flight.discard(claim.claim_id)
+        else:
+            self.then(again, process, lambda p: self._claim(p, claim, asked_at))
 
-    def _answered(self, process: Process, claim: Claim, grant: Grant | None) -> None:
+    def _answered(
+        self, process: Process, claim: Claim, grant: Grant | None, asked_at: float | None = None
+    ) -> None:
         process.in_flight.discard(claim.claim_id)
         if grant is None:
             return
-        work = Work(grant)
-        process.running[work.key] = work
-        seconds = self.world.jitter(20.0)
-        self._then(seconds, process, lambda p: self._encoded(p, work))
-
-    def _encoded(self, process: Process, work: Work) -> None:
-        if work.key not in process.running:
-            return
-        fate, is_first = self._fate(work), work.grant.attempt.number == 1
-        if fate is Fate.POISON:
-            self.crash()
-            self.world.after(self.world.jitter(3.0), self.restart)
-            return
-        if fate is Fate.STUCK and is_first:
-            self._then(20.0, process, lambda p: self._encoded(p, work))
-            return
-        if fate is Fate.BROKEN or (fate is Fate.FLAKY and is_first):
-            failure = FailureClass.BAD_INPUT if fate is Fate.BROKEN else FailureClass.ENCODER
-            work.phase, work.failure = Phase.FAILED, failure
+        since = self.world.seconds if asked_at is None else asked_at
+        work = Work(grant, lease_until=since + SURE_SECONDS)
+        if process.is_closing:
+            self.given_up.add(work.key)
+            self.delivery.release(process, work)
         else:
-            existing = self.world.disk.files.get(work.grant.job.id)
-            adopted = existing if existing in work.grant.committed_sha256 else None
-            work.sha256 = adopted or f"{self.world.rng.getrandbits(256):064x}"
-            work.phase = Phase.ENCODED
-        self.spool[work.key] = process.running.pop(work.key)
-        self.publish_early(work)
-        self._deliver(process, work)
+            self.runner.begin(process, work)
 
-    def restart(self) -> None:
-        if self.process is None:
-            self.start()
+    # the end
 
-    def publish_early(self, work: Work) -> None:
-        """Nothing: publishing comes after the commit. A mutant does it here."""
-
-    def _deliver(self, process: Process, work: Work) -> None:
-        if self.spool.get(work.key) is not work:
-            return
-        try:
-            self._step(process, work)
-        except Unreachable:
-            again = self.world.jitter(RETRY_SECONDS)
-            self._then(again, process, lambda p: self._deliver(p, work))
-        except FarmError:
-            # Not this node's any more: only its own attempt-named files go.
-            self.spool.pop(work.key, None)
-
-    def _step(self, process: Process, work: Work) -> None:
-        if work.phase is Phase.ENCODED:
-            self._call(lambda: self._commit(work))
-            self._then(self.world.jitter(0.1), process, lambda p: self._publish(p, work))
-            return
-        self._call(lambda: self._report(work))
-        self.spool.pop(work.key, None)
-
-    def _commit(self, work: Work) -> None:
-        grant, sha = work.grant, None if work.grant.job.is_stream else work.sha256
-        self.world.farm.attempts.commit(
-            grant.job.id,
-            grant.attempt.number,
-            node_id=self.name,
-            lease=grant.attempt.lease,
-            size=1,
-            sha256=sha,
-        )
-        work.committed_at = self.world.seconds
-
-    def _publish(self, process: Process, work: Work) -> None:
-        if self.spool.get(work.key) is not work:
-            return
-        if self.world.seconds - work.committed_at > RULES.node_timeout_seconds / 2:
-            # It slept between the answer and now: ask again before touching the destination.
-            self._deliver(process, work)
-            return
-        if not work.grant.job.is_stream:
-            self._link(work)
-        work.phase = Phase.PUBLISHED if work.failure is None else Phase.FAILED
-        self._then(self.world.jitter(0.1), process, lambda p: self._deliver(p, work))
-
-    def _link(self, work: Work) -> None:
-        disk, name = self.world.disk, work.grant.job.id
-        if not disk.link(name, work.sha256):
-            own = {work.sha256, *work.grant.committed_sha256}
-            if disk.files[name] in own:
-                disk.files[name] = work.sha256
-            else:
-                work.failure = FailureClass.OUTPUT_EXISTS
-
-    def _report(self, work: Work) -> None:
-        is_done = work.phase is Phase.PUBLISHED
-        is_file = not work.grant.job.is_stream
-        self.world.farm.attempts.report(
-            Report(
-                job_id=work.key[0],
-                node_id=self.name,
-                number=work.key[1],
-                lease=work.grant.attempt.lease,
-                outcome=Outcome.COMPLETED if is_done else Outcome.FAILED,
-                failure_class=None if is_done else work.failure,
-                error=None if is_done else "it broke",
-                sha256=work.sha256 if is_done and is_file else None,
-            )
-        )
-
-    def _fence_streams(self, process: Process) -> None:
-        """A stream's lease runs out on the node before the master may give it away."""
-        if self.world.seconds - process.last_heard < STREAM_FENCE_SECONDS:
-            return
+    def _give_everything_back(self, process: Process, away: float) -> None:
         for work in list(process.running.values()):
-            if work.grant.job.is_stream:
-                del process.running[work.key]
+            self.give_up(process, work.key)
+            self.delivery.release(process, work)
+        self.then(STOP_SECONDS, process, lambda _: self._ends(away))
 
-    def _stop_all(self, process: Process) -> None:
-        process.running.clear()
-
-    def _fate(self, work: Work) -> Fate:
-        return self.fates.get(work.grant.job.id, Fate.FINE)
+    def _ends(self, away: float) -> None:
+        self.crash()
+        self.world.after(away, self.restart)

@@ -1,28 +1,27 @@
-"""A simulated world around the farm's real services and store: time, network, faults.
+"""A simulated world around the farm's real services and store: time, parts, and what joins them.
 
 Everything random comes from one seed, so a failing seed is the whole bug report. Time is a heap
 of events; nothing sleeps.
 """
 
+import contextlib
 import heapq
 import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
 
-from ffrtmp.domain.errors import FarmError, Unavailable
+from ffrtmp.domain.errors import Unavailable
 from ffrtmp.domain.hint import Hint
 from ffrtmp.domain.policy import FarmPolicy
 from ffrtmp.domain.retry import RetryPolicy
 from ffrtmp.services.context import Context
 from ffrtmp.services.farm import Farm
-from ffrtmp.store.engine import Store
 from tests.builders import START
 from tests.simulation.broker import SimBroker
-
-T = TypeVar("T")
+from tests.simulation.database import Died, SimStore
+from tests.simulation.network import Network
 
 PASS_SECONDS = 10.0
 BEAT_SECONDS = 8.0
@@ -34,12 +33,11 @@ RULES = FarmPolicy(
     stall_seconds=60.0,
     live_stall_seconds=30.0,
     avoid_seconds=20.0,
+    set_aside_after=3,
 )
-LOST_ANSWER, LOST_REQUEST = 0.06, 0.03
-
-
-class Unreachable(Exception):  # noqa: N818
-    """No answer: the request may or may not have been carried out."""
+PASS_DIES, PASS_IS_LATE = 0.05, 0.05
+MEANWHILE, SECOND_PASS = 0.15, 0.2
+TRANSACTIONS_OF_A_PASS = 10
 
 
 class Violation(AssertionError):  # noqa: N818
@@ -61,19 +59,28 @@ class Disk:
 
 
 class World:
-    """One seed's run."""
+    """One seed's run. ``control_workers`` is how many make passes, 0 where control is away."""
 
-    def __init__(self, seed: int, store: Store) -> None:
+    def __init__(self, seed: int, store: SimStore) -> None:
         self.rng = random.Random(seed)
         self.seconds = 0.0
         self.clock_skew = 0.0
-        self.api_is_up = self.control_is_up = True
+        self.clock_jumps: list[float] = []
+        self.control_workers = 1
+        self.store = store
+        self.store.begin(self.rng)
         self.disk = Disk()
         self.broker = SimBroker(self.rng, self._nudged)
+        self.network = Network(self.rng, self.after)
         self.nudge_targets: dict[str, Callable[[], None]] = {}
         self.hints: dict[str, Hint | None] = {}
+        self.in_a_pass: list[Callable[[], None]] = []
+        """What happens in the middle of some later pass."""
+        self.look: Callable[[], None] = lambda: None
+        """Checks what was done so far, before something else happens in the same instant."""
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
+        self._is_in_pass = False
         ids = itertools.count(1)
         self.farm = Farm.over(
             Context(
@@ -93,6 +100,11 @@ class World:
         """The master's wall clock, which may be wrong."""
         return START + timedelta(seconds=self.seconds + self.clock_skew)
 
+    def step_clock(self, seconds: float) -> None:
+        """The master's wall clock jumps."""
+        self.clock_skew += seconds
+        self.clock_jumps.append(self.seconds)
+
     def after(self, seconds: float, act: Callable[[], None]) -> None:
         """Do something later."""
         heapq.heappush(self._events, (self.seconds + seconds, next(self._order), act))
@@ -106,34 +118,50 @@ class World:
             if stop():
                 return
 
-    def call(self, can_reach: Callable[[], bool], request: Callable[[], T]) -> T:
-        """A request over the network to the API: it, or its answer, may get lost."""
-        if not (self.api_is_up and can_reach()) or self.rng.random() < LOST_REQUEST:
-            raise Unreachable
-        try:
-            answer = request()
-        except Unavailable:
-            raise Unreachable from None
-        except FarmError:
-            if self.rng.random() < LOST_ANSWER:
-                raise Unreachable from None
-            raise
-        if self.rng.random() < LOST_ANSWER:
-            raise Unreachable
-        return answer
-
     def jitter(self, seconds: float) -> float:
         """Between half and one and a half of it."""
         return seconds * (0.5 + self.rng.random())
 
-    def _control_turn(self) -> None:
-        if self.control_is_up:
+    def make_pass(self) -> None:
+        """One reconcile pass. It may die in the middle; requests arrive in between, and the pass
+        of a second worker."""
+        store, rng = self.store, self.rng
+        if rng.random() < PASS_DIES:
+            store.dies_after = rng.randrange(TRANSACTIONS_OF_A_PASS)
+        self._is_in_pass, store.between = True, self._meanwhile
+        try:
             self.farm.reconciler.run_once()
-        self.after(PASS_SECONDS, self._control_turn)
+        except (Died, Unavailable):
+            return
+        finally:
+            store.dies_after, store.between = None, lambda: None
+            self._is_in_pass = False
+
+    def _meanwhile(self) -> None:
+        if self.rng.random() >= MEANWHILE:
+            return
+        self.store.between = lambda: None
+        self.look()
+        try:
+            if self.in_a_pass:
+                self.in_a_pass.pop()()
+            elif self.control_workers > 1 and self.rng.random() < SECOND_PASS:
+                self.farm.reconciler.run_once()
+            else:
+                self.network.deliver_one_of_the_late()
+        finally:
+            self.store.between = self._meanwhile
+
+    def _control_turn(self) -> None:
+        for _ in range(self.control_workers):
+            self.after(self.rng.uniform(0.0, 1.0), self.make_pass)
+        late = self.rng.uniform(0.0, 60.0) if self.rng.random() < PASS_IS_LATE else 0.0
+        self.after(PASS_SECONDS + late, self._control_turn)
 
     def _api_turn(self) -> None:
-        if self.api_is_up:
-            self.farm.prove_alive()
+        if self.network.api_is_up:
+            with contextlib.suppress(Unavailable):
+                self.farm.prove_alive()
         self.after(BEAT_SECONDS, self._api_turn)
 
     def _nudged(self, node_id: str) -> None:

@@ -1,0 +1,62 @@
+"""Who submits jobs to the simulated farm, and repeats that until it is answered."""
+
+from dataclasses import replace
+
+from ffrtmp.domain.job import JobRequest
+from ffrtmp.domain.media import Hardware
+from ffrtmp.domain.ranking import Priority, Queue
+from ffrtmp.services.jobs import Idempotency
+from tests import builders
+from tests.simulation.network import Unreachable
+from tests.simulation.work import Fate
+from tests.simulation.world import World
+
+FATES = {Fate.FINE: 68, Fate.BROKEN: 8, Fate.FLAKY: 12, Fate.POISON: 5, Fate.STUCK: 7}
+NEEDS = {
+    (Hardware.AUTO, "auto:h264"): 70,
+    (Hardware.CPU, "cpu:hevc"): 15,
+    (Hardware.GPU, "gpu:h264"): 15,
+}
+STREAMS, NO_RETRIES = 0.2, 0.05
+
+
+class Clients:
+    """A handful of jobs in the first part of the run."""
+
+    def __init__(self, world: World, fates: dict[str, Fate]) -> None:
+        self._world = world
+        self._fates = fates
+        self.known: list[str] = []
+        self.submitted = world.rng.randint(5, 10)
+        for number in range(self.submitted):
+            world.after(world.rng.uniform(0.0, 50.0), lambda n=number: self._submit(n))  # type: ignore[misc]
+
+    def _submit(self, number: int) -> None:
+        fate = self._world.rng.choices(list(FATES), weights=list(FATES.values()))[0]
+        self._send(number, self._request(), fate)
+
+    def _request(self) -> JobRequest:
+        rng = self._world.rng
+        hardware, requires = rng.choices(list(NEEDS), weights=list(NEEDS.values()))[0]
+        asked = builders.request(
+            queue=rng.choice(list(Queue)),
+            priority=rng.choice(list(Priority)),
+            requires=requires,
+            is_stream=rng.random() < STREAMS,
+            max_retries=0 if rng.random() < NO_RETRIES else None,
+        )
+        return replace(asked, hardware=hardware)
+
+    def _send(self, number: int, asked: JobRequest, fate: Fate) -> None:
+        world = self._world
+        key = Idempotency(owner="client", key=f"k{number}", body_sha256="x")
+
+        def submit() -> str:
+            (job,) = world.farm.jobs.submit([asked], idempotency=key)
+            self._fates[job.id] = fate
+            return job.id
+
+        try:
+            self.known.append(world.network.call(submit, can_reach=lambda: True))
+        except Unreachable:
+            world.after(world.jitter(2.0), lambda: self._send(number, asked, fate))
