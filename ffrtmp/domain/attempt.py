@@ -48,8 +48,8 @@ class Attempt:
     """One row of the attempts table.
 
     ``lease`` is the token whose holder may commit and report; ``lease_expires_farm``,
-    ``moved_farm`` (when progress last changed) and ``listed_farm`` (when a heartbeat last named
-    it, None before the first) are readings of farm time. ``claimed_after`` is
+    ``moved_farm`` (when progress last changed), ``listed_farm`` (when a heartbeat last named it,
+    None before the first) and ``ended_farm`` are readings of farm time. ``claimed_after`` is
     the number of heartbeats the node had built when it asked; ``omissions`` counts later ones
     that did not list the attempt.
     """
@@ -75,6 +75,7 @@ class Attempt:
     speed: float | None = None
     phase: str | None = None
     ended_at: datetime | None = None
+    ended_farm: float | None = None
     outcome: Outcome | None = None
     failure_class: FailureClass | None = None
     error: str | None = None

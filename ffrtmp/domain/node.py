@@ -81,8 +81,9 @@ class Node:
     registered_at: datetime
     load: Mapping[str, Any]
     clock_skew_seconds: float
-    trusted_since: datetime | None = None
-    """When an operator last let it back into work: what failed before does not count."""
+    trusted_farm: float = -1.0
+    """When an operator last let it back into work, in farm time: what failed until then does not
+    count."""
     drain_reason: str | None = None
     registration_id: str | None = None
 

@@ -179,7 +179,14 @@ class AttemptService:
             raise NotCommitted("commit the attempt before reporting it completed")
         _same_hash(attempt, said.sha256)
         now = self._context.now()
-        tx.attempts.end(attempt, Outcome.COMPLETED, now=now, progress=1.0, **_facts(said))
+        tx.attempts.end(
+            attempt,
+            Outcome.COMPLETED,
+            now=now,
+            farm_seconds=self._context.farm_seconds(tx),
+            progress=1.0,
+            **_facts(said),
+        )
         result = dict(said.metrics or {}) | {
             "size_bytes": attempt.size_bytes,
             "sha256": attempt.sha256,

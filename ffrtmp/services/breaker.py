@@ -41,7 +41,7 @@ class Breaker:
             if node is None or node.is_draining:
                 return {}
             ended = tx.attempts.ended_on(
-                node_id, since=node.trusted_since, limit=ATTEMPTS_CONSIDERED
+                node_id, since_farm=node.trusted_farm, limit=ATTEMPTS_CONSIDERED
             )
             failures = failures_in_a_row(ended)
             jobs = Counter(attempt.job_id for attempt in failures)

@@ -41,6 +41,7 @@ def end_attempt(
         attempt,
         ending.outcome,
         now=now,
+        farm_seconds=context.farm_seconds(tx),
         failure_class=ending.failure,
         error=ending.error,
         **ending.facts,

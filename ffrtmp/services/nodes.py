@@ -263,7 +263,7 @@ class NodeService:
                 tx.events.append(self._event(kind, node, reason=reason))
             tx.nodes.set_draining(node.id, is_draining=is_draining, reason=reason)
             if not is_draining:
-                tx.nodes.trust(node.id, now=self._context.now())
+                tx.nodes.trust(node.id, farm_seconds=self._context.farm_seconds(tx))
         return self.get(node.id)
 
     def _event(self, kind: EventKind, node: Node, **data: object) -> Event:

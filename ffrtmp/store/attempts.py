@@ -63,14 +63,13 @@ class Attempts:
             held.setdefault(attempt.node_id, []).append(attempt)
         return held
 
-    def ended_on(self, node_id: str, *, since: datetime | None, limit: int) -> Sequence[Attempt]:
-        """A node's ended attempts, newest end first; those only that started after ``since``."""
+    def ended_on(self, node_id: str, *, since_farm: float, limit: int) -> Sequence[Attempt]:
+        """A node's attempts that ended after a reading of farm time, newest end first."""
         query = sa.select(attempts).where(
-            attempts.c.node_id == node_id, attempts.c.ended_at.is_not(None)
+            attempts.c.node_id == node_id, attempts.c.ended_farm > since_farm
         )
-        if since is not None:
-            query = query.where(attempts.c.started_at >= since)
-        return self._all(query.order_by(attempts.c.ended_at.desc()).limit(limit))
+        newest_first = (attempts.c.ended_farm.desc(), attempts.c.ended_at.desc())
+        return self._all(query.order_by(*newest_first).limit(limit))
 
     def expired(self, farm_seconds: float, *, limit: int) -> Sequence[Attempt]:
         """Live attempts whose lease ran out at a reading of farm time."""
@@ -146,12 +145,26 @@ class Attempts:
         )
         return changed.rowcount == 1
 
-    def end(self, attempt: Attempt, outcome: Outcome, *, now: datetime, **values: object) -> bool:
+    def end(
+        self,
+        attempt: Attempt,
+        outcome: Outcome,
+        *,
+        now: datetime,
+        farm_seconds: float,
+        **values: object,
+    ) -> bool:
         """Close the lease; False if somebody closed it before."""
         changed = self._db.execute(
             sa.update(attempts)
             .where(_of(attempt.job_id, attempt.number), _LIVE)
-            .values(state=AttemptState.ENDED, outcome=outcome, ended_at=now, **values)
+            .values(
+                state=AttemptState.ENDED,
+                outcome=outcome,
+                ended_at=now,
+                ended_farm=farm_seconds,
+                **values,
+            )
         )
         return changed.rowcount == 1
 

@@ -123,9 +123,11 @@ class Nodes:
             .values(is_draining=is_draining, drain_reason=reason)
         )
 
-    def trust(self, node_id: str, *, now: datetime) -> None:
-        """What failed there before now does not count against it."""
-        self._db.execute(sa.update(nodes).where(nodes.c.id == node_id).values(trusted_since=now))
+    def trust(self, node_id: str, *, farm_seconds: float) -> None:
+        """What failed there until this reading of farm time does not count against it."""
+        self._db.execute(
+            sa.update(nodes).where(nodes.c.id == node_id).values(trusted_farm=farm_seconds)
+        )
 
     def delete(self, node_id: str) -> None:
         """Forget a node; its attempts stay as history."""

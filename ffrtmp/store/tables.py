@@ -119,6 +119,7 @@ attempts = sa.Table(
     sa.Column("speed", sa.Float),
     sa.Column("phase", sa.String(32)),
     sa.Column("ended_at", UtcDateTime),
+    sa.Column("ended_farm", sa.Float),
     sa.Column("outcome", sa.String(16)),
     sa.Column("failure_class", sa.String(32)),
     sa.Column("error", sa.Text),
@@ -142,7 +143,7 @@ sa.Index(
     sqlite_where=_live,
     postgresql_where=_live,
 )
-sa.Index("ix_attempts_by_node_and_end", attempts.c.node_id, attempts.c.ended_at)
+sa.Index("ix_attempts_by_node_and_end", attempts.c.node_id, attempts.c.ended_farm)
 sa.Index("uq_attempts_claim", attempts.c.node_id, attempts.c.claim_id, unique=True)
 
 attempt_logs = sa.Table(
@@ -173,7 +174,7 @@ nodes = sa.Table(
     sa.Column("is_draining", sa.Boolean, nullable=False),
     sa.Column("is_offline", sa.Boolean, nullable=False),
     sa.Column("drain_reason", sa.String(255)),
-    sa.Column("trusted_since", UtcDateTime),
+    sa.Column("trusted_farm", sa.Float, nullable=False, default=-1.0),
     sa.Column("heard_farm", sa.Float, nullable=False),
     sa.Column("heartbeat_seq", sa.Integer, nullable=False),
     sa.Column("last_heartbeat_at", UtcDateTime, nullable=False),

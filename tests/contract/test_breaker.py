@@ -105,6 +105,16 @@ def test_success_begins_a_new_row(world: FakeWorld) -> None:
     assert status(world) is NodeStatus.AVAILABLE
 
 
+def test_row_is_seen_though_the_masters_clock_steps_back(world: FakeWorld) -> None:
+    run_jobs(world, None)
+    world.clock.pass_seconds(-600)
+    world.pass_farm_seconds(10)
+
+    run_jobs(world, *[FailureClass.KILLED] * 3)
+
+    assert status(world) is NodeStatus.DRAINING
+
+
 def test_one_job_that_fails_again_and_again_says_nothing_about_its_node(world: FakeWorld) -> None:
     (job,) = run_jobs(world, FailureClass.KILLED)
     for number in range(2):

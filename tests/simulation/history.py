@@ -71,11 +71,8 @@ class History:
         return touched
 
     def may_take_work(self, node_id: str) -> bool:
-        """Whether the breaker had no reason yet to set this node aside.
-
-        It orders attempts by the master's clock: a step of that blinds it for a while.
-        """
-        is_excused = node_id in self._ears.unjudged or bool(self._world.clock_jumps)
+        """Whether the breaker had no reason yet to set this node aside."""
+        is_excused = node_id in self._ears.unjudged
         return is_excused or len(self._failed_in_a_row[node_id]) < RULES.set_aside_after
 
     def _check(self, fact: Fact) -> None:

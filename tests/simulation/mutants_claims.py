@@ -35,7 +35,7 @@ def no_fence(patch: Patch, world: World, nodes: list[SimNode]) -> None:
             job, attempt = tx.jobs.lock(said.job_id), tx.attempts.get(said.job_id, said.number)
             assert job is not None
             assert attempt is not None
-            tx.attempts.end(attempt, said.outcome, now=world.now())
+            tx.attempts.end(attempt, said.outcome, now=world.now(), farm_seconds=0.0)
             is_done = said.outcome is Outcome.COMPLETED
             to, kind = (
                 (JobStatus.COMPLETED, EventKind.JOB_COMPLETED)
@@ -173,7 +173,7 @@ def cancel_of_the_committing(patch: Patch, world: World, nodes: list[SimNode]) -
             if job is not None and job.status is JobStatus.COMMITTING:
                 attempt = tx.attempts.lock(job.id, job.attempt)
                 assert attempt is not None
-                tx.attempts.end(attempt, Outcome.CANCELED, now=world.now())
+                tx.attempts.end(attempt, Outcome.CANCELED, now=world.now(), farm_seconds=0.0)
                 tx.jobs.move(job, JobStatus.CANCELED, completed_at=world.now())
                 data = {"was": job.status}
                 kind = EventKind.JOB_CANCELED

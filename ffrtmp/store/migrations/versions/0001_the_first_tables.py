@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("speed", sa.Float(), nullable=True),
         sa.Column("phase", sa.String(length=32), nullable=True),
         sa.Column("ended_at", UtcDateTime(), nullable=True),
+        sa.Column("ended_farm", sa.Float(), nullable=True),
         sa.Column("outcome", sa.String(length=16), nullable=True),
         sa.Column("failure_class", sa.String(length=32), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
@@ -70,7 +71,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("state != 'ended'"),
     )
     op.create_index(
-        "ix_attempts_by_node_and_end", "attempts", ["node_id", "ended_at"], unique=False
+        "ix_attempts_by_node_and_end", "attempts", ["node_id", "ended_farm"], unique=False
     )
     op.create_index("uq_attempts_claim", "attempts", ["node_id", "claim_id"], unique=True)
     op.create_index(
@@ -188,7 +189,7 @@ def upgrade() -> None:
         sa.Column("is_draining", sa.Boolean(), nullable=False),
         sa.Column("is_offline", sa.Boolean(), nullable=False),
         sa.Column("drain_reason", sa.String(length=255), nullable=True),
-        sa.Column("trusted_since", UtcDateTime(), nullable=True),
+        sa.Column("trusted_farm", sa.Float(), nullable=False),
         sa.Column("heard_farm", sa.Float(), nullable=False),
         sa.Column("heartbeat_seq", sa.Integer(), nullable=False),
         sa.Column("last_heartbeat_at", UtcDateTime(), nullable=False),
