@@ -196,9 +196,9 @@ def test_two_controls_and_two_beats_make_every_transition_once(farm: ChaosFarm) 
         if (e.id or 0) > since
     ]
 
-    assert Counter(e.node_id for e in new if e.kind is EventKind.NODE_OFFLINE) == dict.fromkeys(
-        lost, 1
-    )
+    # Only those: the agent of the test before may be found silent meanwhile.
+    offline = [e.node_id for e in new if e.kind is EventKind.NODE_OFFLINE and e.node_id in lost]
+    assert Counter(offline) == dict.fromkeys(lost, 1)
     retried = [e for e in new if e.kind is EventKind.JOB_RETRY_SCHEDULED]
     assert Counter((e.job_id, e.attempt) for e in retried) == {(job.id, 1): 1 for job in jobs}
 
