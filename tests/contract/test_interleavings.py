@@ -37,6 +37,7 @@ def store_url(request: pytest.FixtureRequest) -> str:
     return f"{url}{'&' if '?' in url else '?'}options=-c%20synchronous_commit%3Doff"
 
 
+@pytest.mark.timeout(1800)
 def test_invariants_hold_after_every_step_of_any_interleaving(store: Store) -> None:
     machine: Any = partial(FarmMachine, store)
     run_state_machine_as_test(machine, settings=PROFILE)
