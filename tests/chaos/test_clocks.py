@@ -49,7 +49,7 @@ def said_by_api(farm: ChaosFarm) -> str:
     return "".join(path.read_text() for path in farm.folder.glob("api-*.log"))
 
 
-@pytest.mark.parametrize("ahead_seconds", [HOUR, -HOUR])
+@pytest.mark.parametrize("ahead_seconds", [HOUR, pytest.param(-HOUR, marks=pytest.mark.slow)])
 def test_a_node_an_hour_ahead_or_behind_works_and_is_reported_once(
     make_farm: MakeFarm, ahead_seconds: float
 ) -> None:

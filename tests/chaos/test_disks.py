@@ -13,6 +13,9 @@ from tests.chaos.disks import Disk, disks
 from tests.chaos.farm import ChaosFarm
 from tests.waiting import wait_until
 
+FARM_SETTINGS = {"node_timeout": 3.0}
+"""Silence is found out soon."""
+
 
 @pytest.fixture(params=disks())
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:

@@ -35,7 +35,7 @@ class Crowd:
         limits = httpx.Limits(max_connections=NODES)
         self._http = httpx.Client(base_url=farm.url, timeout=60, limits=limits)
         self._pool = ThreadPoolExecutor(NODES)
-        self.statuses: set[int] = set()
+        self.refusals: list[str] = []
 
     def close(self) -> None:
         self._pool.shutdown()
@@ -52,21 +52,21 @@ class Crowd:
             while True:
                 with contextlib.suppress(httpx.TransportError):
                     answer = self._http.post(path, json=body, headers=headers)
-                    self.statuses.add(answer.status_code)
-                    if answer.status_code not in (503, 507):
+                    if answer.status_code != 503:
+                        self.refusals += [] if answer.is_success else [f"{path}: {answer.text}"]
                         return answer.json()
                 threading.Event().wait(random.uniform(0, AGAIN_SECONDS))
 
         return list(self._pool.map(post, requests))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def rushed(request: pytest.FixtureRequest, make_farm: MakeFarm) -> ChaosFarm:
     """A farm on each database, in which nobody is found silent meanwhile."""
     if request.param == "sqlite":
-        return make_farm(node_timeout=60)
+        return make_farm(node_timeout=600)
     server: PostgreSql = request.getfixturevalue("postgresql")
-    return make_farm(node_timeout=60, db=server.new_database("rush"))
+    return make_farm(node_timeout=600, db=server.new_database("rush"))
 
 
 def test_two_hundred_nodes_register_claim_and_report_at_once_and_each_counts_once(
@@ -118,7 +118,7 @@ def test_two_hundred_nodes_register_claim_and_report_at_once_and_each_counts_onc
         crowd.close()
     jobs = farm.client.jobs(limit=1000).jobs
 
-    assert crowd.statuses <= {200, 201, 503}
+    assert crowd.refusals == []
     assert len(farm.client.nodes().nodes) == NODES
     assert [(job.status, job.attempt) for job in jobs] == [(JobStatus.COMPLETED, 1)] * NODES
     assert len({job.node_id for job in jobs}) == NODES

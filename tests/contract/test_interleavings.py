@@ -17,7 +17,7 @@ from tests.contract.machine import FarmMachine
 
 ASKED = os.environ.get("FFRTMP_INTERLEAVINGS")
 PROFILE = settings(
-    max_examples=int(ASKED or 75),
+    max_examples=int(ASKED or 60),
     stateful_step_count=100 if ASKED else 50,
     derandomize=ASKED is None,
     database=None,
