@@ -3,9 +3,6 @@
 import threading
 from pathlib import Path
 
-import pytest
-
-from workers import room
 from workers.room import Room
 
 
@@ -34,9 +31,3 @@ def test_disk_that_does_not_answer_is_given_up_on_asked_no_more_and_believed_aga
     answers.set()
     asked[0].join(10)
     assert dead.is_enough
-
-
-def test_too_little_room_is_not_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "MIN_FREE_BYTES", 1 << 62)
-
-    assert not Room(tmp_path).is_enough
