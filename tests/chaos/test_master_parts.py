@@ -19,6 +19,7 @@ from ffrtmp.client import MasterUnreachable
 from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.domain.hint import CONTROL_QUEUE
 from ffrtmp.domain.job import JobStatus
+from ffrtmp.schemas import ClaimAnswer
 from tests.chaos.farm import PASS_SECONDS, ChaosFarm, Part
 from tests.chaos.hand import HandNode
 from tests.integration.agents import kill_tree
@@ -31,6 +32,7 @@ OUTAGE_SECONDS = 2 * NODE_TIMEOUT
 NEVER = 3600.0
 PASSES_DUE = 720
 LOST_AT_ONCE = 200
+CLAIMS_PER_BEAT = 10
 BODY = {"scenario": "360p30-h264", "parameters": {"duration": 0.1}}
 
 
@@ -261,8 +263,12 @@ def test_a_pass_killed_in_the_middle_is_completed_by_the_next(farm: ChaosFarm) -
     with HandNode(farm, "half", slots=LOST_AT_ONCE) as node:
         farm.client.submit_batch([BODY] * LOST_AT_ONCE)
         since = last_event(farm)
-        # All leases are renewed at one moment, so that one pass has to end them all.
-        node.beat(*(node.claim() for _ in range(LOST_AT_ONCE)))
+        held: list[ClaimAnswer] = []
+        for _ in range(LOST_AT_ONCE):
+            held.append(node.claim())
+            if len(held) % CLAIMS_PER_BEAT == 0:
+                # The last of these renews all leases, so that one pass has to end them all.
+                node.beat(*held)
 
     def lost() -> list[Event]:
         found = events_of(farm, EventKind.JOB_RETRY_SCHEDULED)
