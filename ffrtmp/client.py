@@ -190,6 +190,23 @@ class MasterClient:
         """GET /jobs/{id}/events."""
         return self._ask(EventList, "GET", f"/jobs/{_segment(job)}/events")
 
+    def pause(self, job: str) -> JobAnswer:
+        """POST /jobs/{job}/pause."""
+        return self._ask(JobAnswer, "POST", f"/jobs/{_segment(job)}/pause")
+
+    def resume(self, job: str) -> JobAnswer:
+        """POST /jobs/{job}/resume."""
+        return self._ask(JobAnswer, "POST", f"/jobs/{_segment(job)}/resume")
+
+    def pause_queue(self, queue: str, *, reason: str | None = None) -> QueueList:
+        """POST /queues/{queue}/pause."""
+        path = f"/queues/{_segment(queue)}/pause"
+        return self._ask(QueueList, "POST", path, json={"reason": reason})
+
+    def resume_queue(self, queue: str) -> QueueList:
+        """POST /queues/{queue}/resume."""
+        return self._ask(QueueList, "POST", f"/queues/{_segment(queue)}/resume")
+
     def queues(self) -> QueueList:
         """GET /queues."""
         return self._ask(QueueList, "GET", "/queues")

@@ -169,6 +169,14 @@ class MasterSettings(Settings):
     live_stall_timeout: Duration = 30.0
     set_aside_after: Annotated[Whole, Field(ge=0, le=100)] = 3
     """Different jobs in a row that fail for a node's own sake and set it aside; 0 for never."""
+    canary_after: Duration = 60.0
+    """How long a node or GPU that was set aside waits for a job to prove itself with; twice as
+    long after each that fails."""
+    max_wait: Duration | None = None
+    """Waiting raises a job rank by rank, so that the lowest is first after this long; none keeps
+    strict order."""
+    preempt: Literal["none", "batch"] = "none"
+    """Whose slots a live job takes when all are busy."""
     hint_window: Annotated[Whole, Field(ge=1)] = 10_000
     retention: Duration = 30 * 86_400.0
     """How long finished jobs, their logs and events are kept."""
@@ -209,6 +217,8 @@ class WorkerSettings(Settings):
     name: Name | None = None
     slots: Annotated[Whole, Field(ge=1, le=256)] | None = None
     """Attempts at once; none follows the number of cores."""
+    reserve_live: Annotated[Whole, Field(ge=0, le=256)] = 0
+    """Slots of the CPU, and as many of all GPUs, that run nothing but the live queue."""
     queues: Annotated[list[Queue], Field(min_length=1, max_length=len(Queue))] = list(Queue)
     state_dir: Path | None = None
     """Identity and spool; none is a folder of the user's state home."""

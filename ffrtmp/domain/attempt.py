@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from ffrtmp.domain.device import CPU_DEVICE
+from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.retry import FailureClass
 
 
@@ -32,13 +34,26 @@ class Outcome(StrEnum):
     FAILED = "failed"
     NODE_LOST = "node_lost"
     RELEASED = "released"
+    PREEMPTED = "preempted"
     CANCELED = "canceled"
+
+
+class Pause(StrEnum):
+    """Why a live attempt is suspended: its process stopped, its slot given to another.
+
+    operator   until an operator resumes it.
+    preempted  until its device has room for it again, in rank order.
+    """
+
+    OPERATOR = "operator"
+    PREEMPTED = "preempted"
 
 
 class Order(StrEnum):
     """What a node is told about an attempt it lists in a heartbeat."""
 
     GO_ON = "go_on"
+    PAUSE = "pause"
     CANCEL = "cancel"
     GONE = "gone"
 
@@ -51,7 +66,8 @@ class Attempt:
     ``moved_farm`` (when progress last changed), ``listed_farm`` (when a heartbeat last named it,
     None before the first) and ``ended_farm`` are readings of farm time. ``claimed_after`` is
     the number of heartbeats the node had built when it asked; ``omissions`` counts later ones
-    that did not list the attempt.
+    that did not list the attempt. ``device`` is what it runs on, ``hardware`` with which kind of
+    encoder; ``is_reserved`` marks a slot that is kept for the live queue.
     """
 
     job_id: str
@@ -68,6 +84,10 @@ class Attempt:
     started_at: datetime
     moved_farm: float
     stall_after_seconds: float
+    device: str = CPU_DEVICE
+    hardware: Hardware = Hardware.CPU
+    is_reserved: bool = False
+    pause: Pause | None = None
     listed_farm: float | None = None
     progress: float = 0.0
     progress_mark: str = ""
@@ -90,6 +110,11 @@ class Attempt:
         return self.state in LIVE_STATES
 
     @property
+    def holds_slot(self) -> bool:
+        """True while it takes up room on its device: a suspended one does not."""
+        return self.is_live and self.pause is None
+
+    @property
     def was_listed(self) -> bool:
         """True once a heartbeat of its node named it: the node knows that it has it."""
         return self.listed_farm is not None
@@ -100,7 +125,7 @@ class Attempt:
 
         While it says nothing, nobody knows: then its lease decides.
         """
-        if self.state is not AttemptState.RUNNING or self.listed_farm is None:
+        if self.state is not AttemptState.RUNNING or self.pause or self.listed_farm is None:
             return False
         return self.moved_farm + self.stall_after_seconds <= self.listed_farm
 

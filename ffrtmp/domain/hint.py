@@ -25,9 +25,9 @@ def queue_name(queue: Queue, hardware: Hardware) -> str:
     return f"{queue}{GPU_SUFFIX}" if needs_gpu(hardware) else str(queue)
 
 
-def node_queue_name(node_id: str) -> str:
-    """The Celery queue only one node consumes, for jobs only few can run."""
-    return f"node.{node_id}"
+def node_queue_name(node_id: str, *, is_gpu: bool = False) -> str:
+    """The Celery queue only one node consumes, for jobs only few can run: of its CPU or GPUs."""
+    return f"node.{node_id}{GPU_SUFFIX if is_gpu else ''}"
 
 
 def queue_names(*, with_gpu: bool) -> tuple[str, ...]:

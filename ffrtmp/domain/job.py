@@ -16,6 +16,7 @@ class JobStatus(StrEnum):
 
     pending     waits for a node; left by a claim, or by cancel. Its row is its own outbox.
     running     an attempt holds its lease; left by commit, result, release, cancel, or lease loss.
+    paused      its attempt is suspended and keeps its lease; left as running is, and by resume.
     committing  the attempt's file is accepted and may be renamed; left by its result, or by lease
                 loss. Cancel is refused here.
     completed   the result is accepted. Terminal; only an explicit retry of failed and canceled
@@ -25,6 +26,7 @@ class JobStatus(StrEnum):
 
     PENDING = "pending"
     RUNNING = "running"
+    PAUSED = "paused"
     COMMITTING = "committing"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -37,7 +39,8 @@ class JobStatus(StrEnum):
 
 
 TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED})
-HELD = frozenset({JobStatus.RUNNING, JobStatus.COMMITTING})
+HELD = frozenset({JobStatus.RUNNING, JobStatus.PAUSED, JobStatus.COMMITTING})
+UNCOMMITTED = frozenset({JobStatus.RUNNING, JobStatus.PAUSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,13 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One row of the jobs table. ``attempt`` is the fence, ``failures`` the spent budget."""
+    """One row of the jobs table. ``attempt`` is the fence, ``failures`` the spent budget.
+
+    ``rank`` decides its turn: ``base_rank``, which queue and priority make, unless waiting has
+    raised it. ``waiting_farm`` is the farm time since which it waits, retries included;
+    ``room_made_farm`` when another attempt last had to make room for it. ``avoid`` names the nodes
+    (``<id>``) and devices (``<id>/gpu0``) it has failed on, left to others until ``avoid_until``.
+    """
 
     id: str
     sequence_number: int
@@ -77,6 +86,7 @@ class Job:
     queue: Queue
     priority: Priority
     rank: int
+    base_rank: int
     engine: Engine
     hardware: Hardware
     requires: str
@@ -92,9 +102,11 @@ class Job:
     fps: float | None = None
     speed: float | None = None
     retry_at: datetime | None = None
-    avoid_node_id: str | None = None
+    avoid: tuple[str, ...] = ()
     avoid_until: datetime | None = None
     hold_until_farm: float | None = None
+    waiting_farm: float = 0.0
+    room_made_farm: float | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
     node_id: str | None = None

@@ -26,14 +26,15 @@ from ffrtmp.schemas.jobs import (
     JobSubmission,
     LogAnswer,
     Parameters,
-    QueueList,
-    RankCount,
     ResourceLimits,
+    WaitingAnswer,
 )
 from ffrtmp.schemas.nodes import (
     MAX_HELD_ATTEMPTS,
     AttemptBeat,
     AttemptOrder,
+    DeviceAnswer,
+    DeviceSaid,
     DrainRequest,
     Heartbeat,
     HeartbeatAnswer,
@@ -45,6 +46,7 @@ from ffrtmp.schemas.nodes import (
     RunningAttempt,
 )
 from ffrtmp.schemas.queries import JobQuery, LogQuery
+from ffrtmp.schemas.queues import PausedQueue, PauseRequest, QueueList, RankCount
 
 __all__ = [
     "MAX_BATCH",
@@ -59,6 +61,8 @@ __all__ = [
     "ClaimRequest",
     "CommitAnswer",
     "CommitRequest",
+    "DeviceAnswer",
+    "DeviceSaid",
     "DrainRequest",
     "ErrorAnswer",
     "ErrorBody",
@@ -81,6 +85,8 @@ __all__ = [
     "NodeList",
     "NodeRegistration",
     "Parameters",
+    "PauseRequest",
+    "PausedQueue",
     "QueueList",
     "RankCount",
     "RegistrationAnswer",
@@ -88,4 +94,5 @@ __all__ = [
     "ResourceLimits",
     "ResultRequest",
     "RunningAttempt",
+    "WaitingAnswer",
 ]

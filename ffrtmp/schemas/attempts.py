@@ -5,13 +5,15 @@ from typing import Annotated, Self
 
 from pydantic import (
     Field,
+    StrictBool,
     StrictInt,
     StrictStr,
     model_validator,
 )
 
-from ffrtmp.domain.attempt import Outcome
+from ffrtmp.domain.attempt import Outcome, Pause
 from ffrtmp.domain.job import JobStatus
+from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas.base import (
@@ -27,6 +29,7 @@ from ffrtmp.schemas.base import (
     example,
 )
 from ffrtmp.schemas.jobs import JobSpec
+from ffrtmp.schemas.nodes import DeviceId
 
 MAX_LOG_BYTES = 1 << 20
 
@@ -47,6 +50,12 @@ class AttemptAnswer(Answer):
     ended_at: datetime | None
     progress: float
     phase: str | None
+    device: str = "cpu"
+    """What it runs on: ``cpu``, ``gpu0`` and so on."""
+    hardware: Hardware = Hardware.CPU
+    """With which kind of encoder."""
+    pause: Pause | None = None
+    """Why it is suspended, null where it is not."""
 
 
 class AttemptList(Answer):
@@ -73,6 +82,10 @@ class ClaimRequest(Wire):
     """Heartbeats built when this claim was first sent."""
     job_id: Name | None = None
     """The job of the hint, for information only."""
+    device: DeviceId = "cpu"
+    """The device with a free slot."""
+    is_reserved: StrictBool = False
+    """The slot is one of those kept for the live queue."""
 
 
 class ClaimAnswer(Answer):
@@ -87,6 +100,9 @@ class ClaimAnswer(Answer):
     spec: JobSpec
     committed_sha256: list[str]
     """What earlier attempts committed: a destination that has one of these is this job's own."""
+    device: str = "cpu"
+    hardware: Hardware = Hardware.CPU
+    """The kind of encoder to use: a concrete one, never ``auto`` or ``gpu``."""
     trace_parent: str | None
 
 

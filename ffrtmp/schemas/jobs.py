@@ -221,6 +221,22 @@ class JobSpec(Answer):
         )
 
 
+class WaitingAnswer(Answer):
+    """How far a pending job is from its start."""
+
+    rank: int
+    """0 best to 8 worst, raised by waiting where the master does that."""
+    position: int
+    """Its place among the pending jobs of its rank, 1 for the next."""
+    jobs_ahead: int
+    """Pending jobs that go first and compete for the same slots."""
+    slots: int
+    """Slots that could run it."""
+    slots_free: int
+    estimated_start_seconds: float | None
+    """From now, by the speed of jobs that ended lately; null where nothing is known."""
+
+
 class JobAnswer(Answer):
     """A job as GET /jobs/{id} shows it."""
 
@@ -248,7 +264,9 @@ class JobAnswer(Answer):
     error: str | None
     failure_reason: FailureClass | None
     waiting_reason: str | None = None
-    """Why a pending job is not running, in one line; null otherwise."""
+    """Why a pending or paused job is not running, in one line; null otherwise."""
+    waiting: WaitingAnswer | None = None
+    """The same in numbers; null where GET /jobs/{id} is not what was asked."""
     result: dict[str, Any] | None
     trace_id: str | None
 
@@ -286,22 +304,3 @@ class LogAnswer(Answer):
     attempt: int | None
     logs: str
     error: str | None
-
-
-class RankCount(Answer):
-    """One rank of GET /queues."""
-
-    queue: Queue
-    priority: Priority
-    rank: int
-    waiting: int
-    running: int
-    oldest_wait_seconds: float | None
-
-
-class QueueList(Answer):
-    """Every rank, best first, and the slots that serve them."""
-
-    queues: list[RankCount]
-    slots: int
-    slots_busy: int

@@ -26,6 +26,8 @@ from ffrtmp.schemas.base import (
 )
 
 MAX_HELD_ATTEMPTS = 1024
+MAX_DEVICES = 64
+DeviceId = Annotated[StrictStr, Field(pattern=r"^(cpu|gpu[0-9]{1,3})$")]
 
 
 class HeldAttempt(Wire):
@@ -33,6 +35,17 @@ class HeldAttempt(Wire):
 
     job_id: Name
     attempt: Ordinal
+
+
+class DeviceSaid(Wire):
+    """What a node says of its CPU, or of one GPU."""
+
+    id: DeviceId
+    name: Annotated[Text, Field(max_length=255)] = ""
+    slots: Annotated[StrictInt, Field(ge=0, le=256)]
+    """Attempts at once."""
+    capabilities: Annotated[list[Name], Field(max_length=256)]
+    """What it can encode, ``<hardware>:<codec>`` each."""
 
 
 class NodeRegistration(Wire):
@@ -53,6 +66,10 @@ class NodeRegistration(Wire):
     queues: Annotated[list[Queue], Field(min_length=1, max_length=3)] = list(Queue)
     capabilities: Annotated[list[Name], Field(max_length=256)] = []
     """What it can encode, ``<hardware>:<codec>`` each; empty means every CPU codec."""
+    devices: Annotated[list[DeviceSaid], Field(max_length=MAX_DEVICES)] = []
+    """Its CPU and GPUs; none means a CPU with ``slots`` and ``capabilities``."""
+    reserve_live: Annotated[StrictInt, Field(ge=0, le=256)] = 0
+    """Slots of the CPU, and as many of all GPUs, that run nothing but the live queue."""
     hardware: Annotated[Facts, Field(max_length=64)] = {}
     version: Annotated[Text, Field(max_length=64)] = ""
     holding: Annotated[list[HeldAttempt], Field(max_length=MAX_HELD_ATTEMPTS)] = []
@@ -66,6 +83,9 @@ class NodeRegistration(Wire):
     def _identity_is_whole(self) -> Self:
         if (self.node_id is None) != (self.node_token is None):
             raise ValueError("node_id and node_token go together")
+        ids = [device.id for device in self.devices]
+        if len(set(ids)) < len(ids):
+            raise ValueError("devices: two have the same id")
         return self
 
 
@@ -76,6 +96,18 @@ class RunningAttempt(Answer):
     sequence_number: int
     attempt: int
     progress: float
+
+
+class DeviceAnswer(Answer):
+    """A device as a node's page shows it."""
+
+    id: str
+    name: str
+    slots: int
+    slots_busy: int
+    capabilities: list[str]
+    set_aside: str | None = None
+    """Why it gets no work, apart from a canary job now and then."""
 
 
 class NodeAnswer(Answer):
@@ -96,6 +128,8 @@ class NodeAnswer(Answer):
     last_heartbeat: datetime
     registered_at: datetime
     running: list[RunningAttempt]
+    devices: list[DeviceAnswer] = []
+    reserve_live: int = 0
     version: str
     epoch: int = 0
     """How often it has registered: which of its processes speaks."""
@@ -191,3 +225,8 @@ class HeartbeatAnswer(Answer):
     node_timeout_seconds: float
     at: datetime | None = None
     """The master's clock when it answered."""
+    devices_aside: list[str] = []
+    """Devices that are to claim nothing, except as ``canaries`` says."""
+    canaries: list[str] = []
+    """Devices that may claim one job now, although they or the node are set aside: it decides
+    whether they are trusted again."""
