@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import httpx
 
 from ffrtmp.client import Connection, MasterClient
 from ffrtmp.config import WorkerSettings
+from ffrtmp.schemas import HeartbeatAnswer
 from workers import node, recovery
 from workers.child import ChildSettings
 from workers.claims import Claims
@@ -32,13 +34,13 @@ from workers.ledger import Ledger, StopReason
 from workers.metrics import Metrics, serve_metrics
 from workers.node import NodeFacts
 from workers.poller import Poller
+from workers.pools import Pool, queue_names
 from workers.registration import Registrar, Session
 from workers.room import Room
 from workers.runner import Runner
-from workers.slots import Slots
 from workers.socket_server import SocketServer
 from workers.spool import Spool
-from workers.threads import start_loop
+from workers.threads import start_loop, start_thread
 
 HEARTBEAT_TIMEOUT = httpx.Timeout(5.0, connect=3.0)
 STOP_SECONDS = 6.0
@@ -75,7 +77,7 @@ class Agent:
         self._room = Room(self._places.output_folder, self._state)
         self._metrics = Metrics()
         self._ledger = Ledger()
-        self._slots = Slots(facts.slots)
+        self._slots = node.slots_of(settings, facts)
         self._spool = Spool(self._state / "attempts")
         self._api_client = MasterClient(_connection(settings, settings.api_key))
         self._client = MasterClient(_connection(settings, identity.token))
@@ -95,15 +97,16 @@ class Agent:
         )
         self._heart = self._build_heart()
         self._poller = Poller(
+            self._slots.pools,
             interval_seconds=settings.poll_interval,
-            hints_arrive=lambda: self._hints_arrive(),
-            start_attempt=lambda: self._intake.start_unasked(),
+            hints_arrive=lambda pool: self._hints is not None and self._hints.arrive(pool),
+            start_attempt=lambda pool: self._intake.start_unasked(pool),
         )
         self._intake = self._build_intake(ffmpeg)
         self._socket = SocketServer(
             self._state,
             take_hint=lambda line, is_wanted: self._intake.take_hint(
-                line.job_id, trace_parent=line.trace_parent, is_wanted=is_wanted
+                line.pool, line.job_id, trace_parent=line.trace_parent, is_wanted=is_wanted
             ),
             on_dropped=lambda count: self._metrics.hints.labels("dropped").inc(count),
         )
@@ -162,7 +165,7 @@ class Agent:
             slots_lost=lambda: self._slots.lost,
             undelivered=lambda: self._delivery.waiting,
             child_faults=lambda: self._hints.child_faults if self._hints else 0,
-            takes_hints=self._hints_arrive,
+            takes_hints=lambda: self._hints is not None and self._hints.all_arrive,
         )
         self._serve_metrics()
         loops: list[tuple[str, Callable[[threading.Event], None]]] = [
@@ -176,14 +179,15 @@ class Agent:
             self._hints = self._build_hints(broker_url, session)
             self._closers.append(self._hints.close)
             loops += self._hints.loops
+            for name, loop in self._hints.child_loops:
+                thread = self._loop(name, loop)
+                self._closers.append(partial(thread.join, CHILD_STOP_SECONDS))
         for name, loop in loops:
             self._loop(name, loop)
         self._poller.look_now()
 
-    def _loop(self, name: str, loop: Callable[[threading.Event], None]) -> None:
-        thread = start_loop(name, lambda: loop(self._stop), stop=self._stop, fatal=self.tell)
-        if name == "child":
-            self._closers.append(lambda: thread.join(CHILD_STOP_SECONDS))
+    def _loop(self, name: str, loop: Callable[[threading.Event], None]) -> threading.Thread:
+        return start_loop(name, lambda: loop(self._stop), stop=self._stop, fatal=self.tell)
 
     def _serve_metrics(self) -> None:
         if self._settings.metrics_port is None:
@@ -209,15 +213,22 @@ class Agent:
             limit + STOP_SECONDS + CHILD_STOP_SECONDS + HUNG_SECONDS, exit=True
         )
         self._closing.set()
-        self._want_hints(False)
+        self._want_hints()
         log.info("stopping: %d attempts have %g s to finish", self._slots.busy, limit)
         until = time.monotonic() + limit
         while time.monotonic() < until and self._mailbox.empty():
+            self._give_back_suspended()
             if self._slots.wait_until_idle(timeout_seconds=0.1):
                 break
         for held in self._ledger.attempts():
             held.stop(StopReason.RELEASED)
         self._slots.wait_until_idle(timeout_seconds=STOP_SECONDS)
+
+    def _give_back_suspended(self) -> None:
+        """What stands still finishes in no time that a stop could wait."""
+        for held in self._ledger.attempts():
+            if held.suspension.is_on:
+                held.stop(StopReason.RELEASED)
 
     def _close(self) -> None:
         self._stop.set()
@@ -235,15 +246,16 @@ class Agent:
             slots_lost=lambda: self._slots.lost,
             idle_seconds=self._settings.heartbeat_interval,
             busy_seconds=self._settings.busy_heartbeat_interval,
-            on_drain=self._on_drain,
-            on_beat=self._metrics.heartbeats.inc,
+            on_answer=self._on_answer,
         )
 
     def _build_intake(self, ffmpeg: Path) -> Intake:
         runner = Runner(
             node_id=self._identity.node_id,
             client=self._client,
-            encoder=Encoder(ffmpeg=ffmpeg, threads=self._facts.threads),
+            encoder=Encoder(
+                ffmpeg=ffmpeg, threads=self._facts.threads, targets=self._facts.targets
+            ),
             places=self._places,
             spool=self._spool,
             ledger=self._ledger,
@@ -256,7 +268,7 @@ class Agent:
             registrar=self._registrar,
             ledger=self._ledger,
             stop=self._closing,
-            on_refused=self._heart.beat_now,
+            on_nothing=self._heart.beat_now,
         )
         return Intake(
             slots=self._slots,
@@ -273,39 +285,51 @@ class Agent:
             ),
         )
 
-    def _hints_arrive(self) -> bool:
-        return self._hints is not None and self._hints.arrive
-
-    def _want_hints(self, is_wanted: bool) -> None:
+    def _want_hints(self) -> None:
+        """A pool that takes nothing now would only throw its hints away."""
         if self._hints is not None:
-            self._hints.want(is_wanted)
+            pools = self._slots.pools if self._intake.accepts else ()
+            self._hints.want([pool for pool in pools if self._slots.is_open(pool)])
 
     def _load(self) -> dict[str, Any]:
         found = host.load() | self._room.load()
         return found if self._hints is None else found | self._hints.load()
 
-    def _on_drain(self, is_draining: bool) -> None:
-        """A draining node that still took hints would only throw them away."""
-        self._intake.set_draining(is_draining)
-        self._want_hints(self._intake.accepts)
+    def _on_answer(self, answer: HeartbeatAnswer) -> None:
+        self._metrics.heartbeats.inc()
+        self._intake.set_draining(answer.drain)
+        self._slots.set_aside(answer.devices_aside)
+        self._want_hints()
+        for device in answer.canaries:
+            start_thread(f"canary {device}", partial(self._intake.start_canary, device))
 
     def _build_hints(self, broker_url: str, session: Session) -> Hints:
         return Hints(
-            ChildSettings(
-                broker_url=broker_url,
-                queue_names=self._facts.queue_names(session.node_id),
-                concurrency=self._slots.count,
-                node_name=session.name,
-                socket_path=self._socket.path,
-                parent_pid=os.getpid(),
-                tracing=self._settings.tracing,
-            ),
+            [self._child_settings(pool, broker_url, session) for pool in self._slots.pools],
+            broker_url=broker_url,
             node_id=session.node_id,
             socket=self._socket,
             consumer_timeout_seconds=self._settings.consumer_timeout,
             listeners=HintListeners(
                 on_nudge=self._heart.beat_now, on_restart=self._metrics.child_restarts.inc
             ),
+        )
+
+    def _child_settings(self, pool: Pool, broker_url: str, session: Session) -> ChildSettings:
+        return ChildSettings(
+            broker_url=broker_url,
+            pool=pool,
+            queue_names=queue_names(
+                pool,
+                node_id=session.node_id,
+                queues=self._facts.queues,
+                pools=self._slots.pools,
+            ),
+            concurrency=self._slots.count_of(pool),
+            node_name=session.name,
+            socket_path=self._socket.path,
+            parent_pid=os.getpid(),
+            tracing=self._settings.tracing,
         )
 
 

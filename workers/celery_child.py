@@ -1,4 +1,4 @@
-"""The node's Celery worker (``python -m workers.celery_child``): carries hints to the agent.
+"""A node's Celery worker (``python -m workers.celery_child``): carries a pool's hints to the agent.
 
 It owns nothing. SIGTERM ends it at once, SIGINT and SIGHUP are the agent's business, and when the
 agent dies the kernel ends it.
@@ -54,10 +54,10 @@ def main() -> None:
     app = node_app(
         settings.broker_url, queue_names=settings.queue_names, concurrency=settings.concurrency
     )
-    register_hint_task(app, settings.socket_path)
+    register_hint_task(app, settings.socket_path, pool=settings.pool)
     worker = NodeWorker(
         app=app,
-        hostname=f"celery@{settings.node_name}",
+        hostname=settings.hostname,
         loglevel="WARNING",
         quiet=True,
         task_events=True,

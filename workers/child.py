@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ffrtmp.config import SETTINGS_VARIABLE, Tracing, python_module
 from workers.backoff import jittered_delays
+from workers.pools import Pool
 
 CHILD_VARIABLE = "FFRTMP_CHILD"
 CHILD_MODULE = "workers.celery_child"
@@ -31,6 +32,8 @@ class ChildSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     broker_url: str
+    pool: Pool
+    """Whose hints it carries."""
     queue_names: tuple[str, ...]
     """Best first."""
     concurrency: int
@@ -38,6 +41,12 @@ class ChildSettings(BaseModel):
     socket_path: Path
     parent_pid: int
     tracing: Tracing = Tracing()
+
+    @property
+    def hostname(self) -> str:
+        """What Celery and Flower call it: no two children of a node are called the same."""
+        suffix = "" if self.pool is Pool.CPU else f".{self.pool}"
+        return f"celery@{self.node_name}{suffix}"
 
 
 class Child:

@@ -11,6 +11,7 @@ from workers.backoff import jittered_delays
 from workers.clock import boot_seconds
 from workers.ledger import Claim, Held, Ledger, sure_seconds
 from workers.registration import Registrar, may_pass, must_register_again
+from workers.slots import Slot
 from workers.tracing import span
 
 REFUSED_PAUSE_SECONDS = 1.0
@@ -26,8 +27,9 @@ class ClaimClient(Protocol):
 
 
 class Claims:
-    """Turns hints into attempts. ``stop`` ends the waiting for a master that is away;
-    ``on_refused`` hears that the master gives this node nothing, which a heartbeat may mend."""
+    """Turns slots into attempts. ``stop`` ends the waiting for a master that is away;
+    ``on_nothing`` hears of an answer that a heartbeat explains: the node is refused, or gets
+    nothing while one of its own attempts could go on in the slot."""
 
     def __init__(
         self,
@@ -36,18 +38,18 @@ class Claims:
         registrar: Registrar,
         ledger: Ledger,
         stop: threading.Event,
-        on_refused: Callable[[], None],
+        on_nothing: Callable[[], None],
     ) -> None:
         self._client = client
         self._registrar = registrar
         self._ledger = ledger
         self._stop = stop
-        self._on_refused = on_refused
+        self._on_nothing = on_nothing
 
     def take(
-        self, hinted_job_id: str | None, *, trace_parent: str | None = None
+        self, slot: Slot, hinted_job_id: str | None = None, *, trace_parent: str | None = None
     ) -> tuple[ClaimAnswer, Held] | None:
-        """The best job this node may run now, already in the ledger; None where there is none.
+        """The best job for a slot that was taken, already in the ledger; None where there is none.
 
         Waits for as long as the master cannot be reached, so a hint is not spent on an outage.
         ``trace_parent`` is the hint's: the claim is a step of the trace that rang it.
@@ -57,7 +59,7 @@ class Claims:
         asked_at = boot_seconds()
         try:
             with span("Get Next Job", parent=trace_parent):
-                answer = self._ask(claim, hinted_job_id)
+                answer = self._ask(claim, slot, hinted_job_id)
             if answer is None:
                 return None
             timeout = self._registrar.session.node_timeout_seconds
@@ -72,11 +74,14 @@ class Claims:
         finally:
             self._ledger.end_claim(claim.claim_id)
 
-    def _ask(self, claim: Claim, hinted_job_id: str | None) -> ClaimAnswer | None:
+    def _ask(self, claim: Claim, slot: Slot, hinted_job_id: str | None) -> ClaimAnswer | None:
         for delay in jittered_delays(base_seconds=0.2, cap_seconds=5.0):
             epoch = self._registrar.session.epoch
             try:
-                return self._client.claim(self._request(claim, epoch, hinted_job_id))
+                answer = self._client.claim(self._request(claim, epoch, slot, hinted_job_id))
+                if answer is None and self._ledger.has_suspended:
+                    self._on_nothing()
+                return answer
             except MasterRefused as refused:
                 if not self._is_worth_asking_again(refused, epoch):
                     return None
@@ -86,13 +91,17 @@ class Claims:
                 return None
         return None
 
-    def _request(self, claim: Claim, epoch: int, hinted_job_id: str | None) -> ClaimRequest:
+    def _request(
+        self, claim: Claim, epoch: int, slot: Slot, hinted_job_id: str | None
+    ) -> ClaimRequest:
         return ClaimRequest(
             node_id=self._registrar.session.node_id,
             epoch=epoch,
             claim_id=claim.claim_id,
             heartbeat_seq=claim.heartbeat_seq,
             job_id=hinted_job_id,
+            device=slot.device,
+            is_reserved=slot.is_reserved,
         )
 
     def _is_worth_asking_again(self, refused: MasterRefused, epoch: int) -> bool:
@@ -106,6 +115,6 @@ class Claims:
             return True
         log.info("claim dropped: %s", refused)
         # Not at once: a node that gets nothing must not burn through the queue's hints.
-        self._on_refused()
+        self._on_nothing()
         self._stop.wait(REFUSED_PAUSE_SECONDS)
         return False

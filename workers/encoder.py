@@ -1,14 +1,15 @@
 """One encode: probe the source, run ffmpeg, look at what came out."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.retry import FailureClass
-from ffrtmp.schemas import JobSpec
+from ffrtmp.schemas import ClaimAnswer, JobSpec
 from workers.clock import boot_seconds
 from workers.errors import AttemptFailed, AttemptStopped
 from workers.ffmpeg import progress as ffmpeg_progress
@@ -19,6 +20,7 @@ from workers.ffmpeg.leash import EXIT_EXPIRED
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.probe import ProbeFailed, probe
 from workers.ffmpeg.process import FfmpegProcess, ProcessEnd, ProcessIdentity
+from workers.ffmpeg.target import Target
 from workers.ffmpeg.verify import differences
 from workers.ledger import Held, Progress
 from workers.staging import Staged, check_source_unchanged
@@ -46,20 +48,30 @@ class Encode:
 
     @property
     def fps(self) -> float | None:
-        """Frames encoded per wall second, over the whole run."""
+        """Frames encoded per second of the whole run, without the time it was suspended."""
         return self.frames / self.seconds if self.frames and self.seconds else None
 
 
 class Encoder:
-    """Runs ffmpeg with a share of the node's cores."""
+    """Runs ffmpeg with a share of the node's cores, on whichever device an attempt was given.
 
-    def __init__(self, *, ffmpeg: Path, threads: int) -> None:
+    ``targets``: by device id and encoder family, what works on this node.
+    """
+
+    def __init__(
+        self,
+        *,
+        ffmpeg: Path,
+        threads: int,
+        targets: Mapping[str, Mapping[Hardware, Target]],
+    ) -> None:
         self._ffmpeg = ffmpeg
         self._threads = threads
+        self._targets = targets
 
     def encode(
         self,
-        spec: JobSpec,
+        claim: ClaimAnswer,
         staged: Staged,
         held: Held,
         encode: Encode,
@@ -70,14 +82,17 @@ class Encoder:
 
         ``on_start`` hears which process encodes, before its end is waited for.
         """
+        spec, target = claim.spec, self._target(claim)
         source = self._look(staged.source, held)
-        encode.argv = _supported(
-            partial(
-                transcode, spec, destination=staged.temporary, **self._how(staged.source, source)
-            )
-        )
+        how = self._how(staged.source, source, target)
+        encode.argv = _supported(partial(transcode, spec, destination=staged.temporary, **how))
         process = FfmpegProcess(encode.argv, timeout_seconds=spec.timeout_seconds)
-        end = self._run(process, expected_seconds(spec, source), held, encode, on_start)
+
+        def started(identity: ProcessIdentity) -> None:
+            on_start(identity)
+            held.suspension.attach(process)
+
+        end = self._run(process, expected_seconds(spec, source), held, encode, started)
         check_not_stopped(held)
         if not end.timed_out:
             check_source_unchanged(staged)
@@ -86,7 +101,7 @@ class Encoder:
 
     def stream(
         self,
-        spec: JobSpec,
+        claim: ClaimAnswer,
         location: str | None,
         held: Held,
         encode: Encode,
@@ -95,10 +110,12 @@ class Encoder:
     ) -> None:
         """Publish ``location``, or a test source, to its end; AttemptFailed, AttemptStopped.
 
-        It ends in time for the next publisher where the lease cannot be renewed.
+        It ends in time for the next publisher where the lease cannot be renewed, and is never
+        suspended.
         """
+        spec, target = claim.spec, self._target(claim)
         source = self._look(location, held)
-        encode.argv = _supported(partial(publish, spec, **self._how(location, source)))
+        encode.argv = _supported(partial(publish, spec, **self._how(location, source, target)))
         await_lease(held)
         process = FfmpegProcess(
             encode.argv, timeout_seconds=spec.timeout_seconds, leash_until=held.lease_until
@@ -113,8 +130,21 @@ class Encoder:
             raise AttemptFailed(FailureClass.NODE_LOST, LEASE_LOST)
         _raise_if_failed(spec, end, encode)
 
-    def _how(self, location: str | None, source: MediaFacts | None) -> dict[str, Any]:
+    def _target(self, claim: ClaimAnswer) -> Target:
+        """How to speak to what the attempt was given; AttemptFailed where this node has no such."""
+        try:
+            return self._targets[claim.device][claim.hardware]
+        except KeyError:
+            raise AttemptFailed(
+                FailureClass.HARDWARE,
+                f"this node has no {claim.hardware} encoder on a device {claim.device}",
+            ) from None
+
+    def _how(
+        self, location: str | None, source: MediaFacts | None, target: Target
+    ) -> dict[str, Any]:
         return {
+            "target": target,
             "ffmpeg": self._ffmpeg,
             "source": location,
             "has_audio": source is not None and bool(source.audio),
@@ -139,12 +169,14 @@ class Encoder:
     ) -> ProcessEnd:
         check_not_stopped(held)
 
-        def on_progress(said: ffmpeg_progress.Progress) -> None:
+        def on_progress(so_far: ffmpeg_progress.Progress) -> None:
+            said = without_pauses(so_far, (time.monotonic() - began) / (clock() - started))
             encode.frames, encode.speed = said.frame, said.speed
             now = encoding_progress(said, expected, least=held.progress.fraction)
             held.progress = replace(now, ends_by=ends_by)
 
-        started = time.monotonic()
+        clock = held.suspension.clock
+        began, started = time.monotonic(), clock()
         limit = process.timeout_seconds
         ends_by = None if limit is None else started + limit
         held.progress = Progress(phase=ENCODING, mark="encoding", ends_by=ends_by)
@@ -158,7 +190,8 @@ class Encoder:
                 return process.run(on_progress, encode.log)
         finally:
             held.on_stop(None)
-            encode.seconds = time.monotonic() - started
+            held.suspension.end()
+            encode.seconds = clock() - started
 
 
 def _supported(command: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
@@ -209,6 +242,16 @@ def encoding_progress(
         fraction=min(1.0, fraction),
         fps=said.fps,
         speed=said.speed,
+    )
+
+
+def without_pauses(said: ffmpeg_progress.Progress, stretch: float) -> ffmpeg_progress.Progress:
+    """ffmpeg's rates are means since its start: ``stretch`` is that time, by the wall, over the
+    part of it in which it ran."""
+    return replace(
+        said,
+        fps=None if said.fps is None else said.fps * stretch,
+        speed=None if said.speed is None else said.speed * stretch,
     )
 
 
@@ -271,7 +314,7 @@ def _probed(
         phase=phase,
         mark=phase,
         fraction=fraction,
-        ends_by=time.monotonic() + seconds,
+        ends_by=held.suspension.clock() + seconds,
         is_silent=True,
     )
     try:

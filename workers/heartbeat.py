@@ -9,7 +9,7 @@ from ffrtmp.client import ClientError, MasterRefused
 from ffrtmp.domain.attempt import Order
 from ffrtmp.schemas import Heartbeat, HeartbeatAnswer
 from workers.clock import boot_seconds, date_now, skew_seconds
-from workers.ledger import Ledger, StopReason, sure_seconds
+from workers.ledger import Held, Ledger, StopReason, sure_seconds
 from workers.registration import Registrar, must_register_again
 from workers.tracing import span
 
@@ -29,8 +29,8 @@ class HeartbeatClient(Protocol):
 class Heart:
     """Beats every ``idle_seconds``, every ``busy_seconds`` while attempts are held, or at once.
 
-    ``on_drain`` hears in every answer whether the node is to take nothing new; ``on_beat`` is
-    called after every answered heartbeat.
+    ``on_answer`` hears every answer, for what it says of the node and its devices; the orders for
+    attempts are carried out here.
     """
 
     def __init__(
@@ -43,8 +43,7 @@ class Heart:
         slots_lost: Callable[[], int],
         idle_seconds: float,
         busy_seconds: float,
-        on_drain: Callable[[bool], None],
-        on_beat: Callable[[], None],
+        on_answer: Callable[[HeartbeatAnswer], None],
     ) -> None:
         self._client = client
         self._registrar = registrar
@@ -53,8 +52,7 @@ class Heart:
         self._slots_lost = slots_lost
         self._idle_seconds = idle_seconds
         self._busy_seconds = min(busy_seconds, idle_seconds)
-        self._on_drain = on_drain
-        self._on_beat = on_beat
+        self._on_answer = on_answer
         self._asked = threading.Event()
         self._skew_seconds = 0.0
 
@@ -115,15 +113,21 @@ class Heart:
         return False
 
     def _obey(self, answer: HeartbeatAnswer, *, lease_until: float) -> None:
-        self._on_beat()
-        self._on_drain(answer.drain)
+        self._on_answer(answer)
         for order in answer.attempts:
-            reason = REASONS.get(order.order)
             held = self._ledger.find(order.job_id, order.attempt)
-            if held is None:
-                continue
-            if reason is None:
-                held.renew(lease_until)
-            elif held.stop_reason is None:
-                log.info("attempt %s is ordered to stop: %s", held, reason)
-                held.stop(reason)
+            if held is not None:
+                _carry_out(order.order, held, lease_until)
+
+
+def _carry_out(order: Order, held: Held, lease_until: float) -> None:
+    reason = REASONS.get(order)
+    if reason is None:
+        held.renew(lease_until)
+        if order is Order.PAUSE:
+            held.suspension.pause()
+        else:
+            held.suspension.go_on()
+    elif held.stop_reason is None:
+        log.info("attempt %s is ordered to stop: %s", held, reason)
+        held.stop(reason)

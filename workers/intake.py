@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from ffrtmp.schemas import ClaimAnswer
 from workers.claims import Claims
 from workers.ledger import Held, StopReason
-from workers.slots import Slots
+from workers.pools import Pool
+from workers.slots import Slot, Slots
 from workers.threads import start_thread
 
+Taken = tuple[ClaimAnswer, Held]
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listeners:
-    """Who hears of an attempt that started or ended, of a slot that opened, and whether a hint
-    became an attempt."""
+    """Who hears of an attempt that started, ended, stood still or went on, of a slot that opened,
+    and whether a hint became an attempt."""
 
     on_change: Callable[[], None]
     on_free_slot: Callable[[], None]
@@ -28,7 +30,8 @@ class Intake:
     """Takes hints until ``closing``. ``has_room`` says whether the disk can hold an output.
 
     ``run`` runs an attempt and returns the thread it had to leave behind, if any: the slot is
-    written off until that thread ends.
+    written off until that thread ends. Each attempt has a thread of its own, so that whoever
+    brought it waits no longer than it is in its slot.
     """
 
     def __init__(
@@ -59,74 +62,119 @@ class Intake:
         self._draining = is_draining
 
     def take_hint(
-        self, job_id: str, *, is_wanted: Callable[[], bool], trace_parent: str | None = None
+        self,
+        pool: Pool,
+        job_id: str,
+        *,
+        is_wanted: Callable[[], bool],
+        trace_parent: str | None = None,
     ) -> None:
-        """Serve one hint to the end of its attempt; ``is_wanted`` turns false when its sender
-        is gone, and then nothing is claimed for it."""
+        """Serve one hint until its attempt has left its slot, by its end or by a pause;
+        ``is_wanted`` turns false when its sender is gone, and then nothing is claimed for it."""
+
+        def ask(slot: Slot) -> Taken | None:
+            return (
+                self._claims.take(slot, job_id, trace_parent=trace_parent) if is_wanted() else None
+            )
+
         while self.accepts and is_wanted():
-            if self._has_room() and self._slots.try_take():
-                self._fill_slot(job_id, trace_parent, is_wanted)
+            if self._has_room() and (slot := self._slots.try_take(pool)):
+                left = self._fill(slot, ask)
+                self._listeners.on_hint(left is not None)
+                if left is not None:
+                    left.wait()
                 return
             self._slots.wait_for_change()
 
-    def start_unasked(self) -> bool:
-        """Fill one free slot without a hint, in the background; False where there is nothing."""
-        if not (self.accepts and self._has_room() and self._slots.try_take()):
+    def start_unasked(self, pool: Pool) -> bool:
+        """Fill one free slot without a hint; False where there is nothing."""
+        if not (self.accepts and self._has_room()):
             return False
-        try:
-            taken = self._claims.take(None)
-        except BaseException:
-            self._slots.give_back()
-            raise
-        if taken is None:
-            self._slots.give_back()
-            return False
-        start_thread(f"attempt {taken[1]}", lambda: self._run_in_slot(*taken))
-        return True
+        slot = self._slots.try_take(pool)
+        return slot is not None and self._fill(slot, self._claims.take) is not None
 
-    def _fill_slot(
-        self, job_id: str, trace_parent: str | None, is_wanted: Callable[[], bool]
+    def start_canary(self, device: str) -> bool:
+        """Start one job on a device that runs nothing, though it may be set aside or the node
+        draining; False where there is nothing."""
+        if self._closing.is_set() or not self._has_room():
+            return False
+        slot = self._slots.try_take_idle(device)
+        return slot is not None and self._start(slot, self._claims.take) is not None
+
+    def _fill(self, slot: Slot, ask: Callable[[Slot], Taken | None]) -> threading.Event | None:
+        """Start what is claimed for a slot, or else for a slot on another device of its pool:
+        devices differ in what they can run, and in what has failed on them."""
+        tried: set[str] = set()
+        found: Slot | None = slot
+        while found is not None:
+            left = self._start(found, ask)
+            if left is not None:
+                return left
+            tried.add(found.device)
+            found = self._slots.try_take(slot.pool, excluding=tried) if self.accepts else None
+        return None
+
+    def _start(self, slot: Slot, ask: Callable[[Slot], Taken | None]) -> threading.Event | None:
+        """Set once the attempt has left the slot; None where there was none to start."""
+        taken: Taken | None = None
+        try:
+            taken = ask(slot)
+        finally:
+            if taken is None:
+                self._slots.give_back(slot)
+        if taken is None:
+            return None
+        claim, held = taken
+        left = threading.Event()
+        start_thread(f"slot of {held}", lambda: self._run_in_slot(slot, claim, held, left))
+        return left
+
+    def _run_in_slot(
+        self, slot: Slot, claim: ClaimAnswer, held: Held, left: threading.Event
     ) -> None:
-        try:
-            taken = self._claims.take(job_id, trace_parent=trace_parent) if is_wanted() else None
-        except BaseException:
-            self._slots.give_back()
-            raise
-        self._listeners.on_hint(taken is not None)
-        if taken is None:
-            self._slots.give_back()
-        else:
-            self._run_in_slot(*taken)
-
-    def _run_in_slot(self, claim: ClaimAnswer, held: Held) -> None:
-        left: threading.Thread | None = None
+        held.suspension.listen(lambda is_suspended: self._change_over(slot, left, is_suspended))
+        late: threading.Thread | None = None
         try:
             if self._closing.is_set():
                 held.stop(StopReason.RELEASED)
             self._listeners.on_change()
-            left = self._run(claim, held)
+            late = self._run(claim, held)
         finally:
-            if left is None:
-                self._slots.give_back()
+            held.suspension.end()
+            if late is None:
+                self._slots.give_back(slot)
             else:
-                self._write_off(left, held)
-            self._listeners.on_change()
-            self._listeners.on_free_slot()
+                self._write_off(slot, late, held)
+            left.set()
+            self._tell_of_free_slot()
 
-    def _write_off(self, left: threading.Thread, held: Held) -> None:
-        self._slots.write_off()
+    def _change_over(self, slot: Slot, left: threading.Event, is_suspended: bool) -> None:
+        if not is_suspended:
+            self._slots.take_anyway(slot)
+            self._listeners.on_change()
+            return
+        self._slots.give_back(slot)
+        left.set()
+        self._tell_of_free_slot()
+
+    def _tell_of_free_slot(self) -> None:
+        self._listeners.on_change()
+        self._listeners.on_free_slot()
+
+    def _write_off(self, slot: Slot, late: threading.Thread, held: Held) -> None:
+        self._slots.write_off(slot)
         log.error(
-            "attempt %s cannot be ended; its slot is written off, %d of %d are",
+            "attempt %s cannot be ended; its slot on %s is written off, %d of %d are",
             held,
+            slot.device,
             self._slots.lost,
             self._slots.count,
         )
 
         def recover() -> None:
-            left.join()
-            self._slots.recover()
+            late.join()
+            self._slots.recover(slot)
             log.warning("what was left of attempt %s has ended; its slot is open again", held)
-            self._listeners.on_change()
-            self._listeners.on_free_slot()
+            self._tell_of_free_slot()
 
         start_thread(f"late {held}", recover)

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ffrtmp.schemas import AttemptBeat
+from workers.suspension import Suspension
 
 MAX_RATE = 1e6
 MARK_LENGTH = 128
 LEASE_MARGIN_SECONDS = 15.0
 LEASE_MARGIN_SHARE = 0.25
+PAUSED = "paused"
 
 
 class StopReason(StrEnum):
@@ -32,7 +34,7 @@ class StopReason(StrEnum):
 class Progress:
     """How far an attempt is; ``mark`` differs whenever anything moved.
 
-    ``ends_by``, by the monotonic clock, is when a time limit of its own ends the step.
+    ``ends_by``, by the attempt's own clock, is when a time limit of its own ends the step.
     ``is_silent`` marks such a step if nothing tells how far it is: until then every heartbeat
     counts as movement.
     """
@@ -54,7 +56,10 @@ def sure_seconds(node_timeout_seconds: float) -> float:
 
 
 class Held:
-    """One attempt this node answers for, from its claim until the master knows its end."""
+    """One attempt this node answers for, from its claim until the master knows its end.
+
+    ``suspension`` makes it stand still; its clock, which then stands still too, is the attempt's.
+    """
 
     def __init__(self, *, job_id: str, number: int, lease: str, lease_until: float = 0.0) -> None:
         """``lease_until`` (boot seconds): the master may give the job away after that."""
@@ -62,6 +67,7 @@ class Held:
         self.number = number
         self.lease = lease
         self.progress = Progress(phase="starting", mark="starting")
+        self.suspension = Suspension()
         self._lock = threading.Lock()
         self._reason: StopReason | None = None
         self._stopped_at: float | None = None
@@ -78,13 +84,17 @@ class Held:
         return self._reason
 
     def stop(self, reason: StopReason) -> None:
-        """Order it to end; the first reason stays. Does not wait for the end."""
+        """Order it to end; the first reason stays. Does not wait for the end.
+
+        A suspended one continues first, in its slot, so that it can end.
+        """
         with self._lock:
             if self._reason is not None:
                 return
             self._reason = reason
             self._stopped_at = time.monotonic()
             stopper = self._stopper
+        self.suspension.end()
         if stopper is not None:
             stopper()
 
@@ -118,20 +128,23 @@ class Held:
 
     def is_overdue(self, *, after_seconds: float) -> bool:
         """True once this long has passed since an order, or its step's own limit, was to end it."""
-        ends = [at for at in (self._stopped_at, self.progress.ends_by) if at is not None]
-        return bool(ends) and time.monotonic() > min(ends) + after_seconds
+        stopped_at, ends_by = self._stopped_at, self.progress.ends_by
+        if stopped_at is not None and time.monotonic() > stopped_at + after_seconds:
+            return True
+        return ends_by is not None and self.suspension.clock() > ends_by + after_seconds
 
     def beat(self, seq: int) -> AttemptBeat:
         """Its line in heartbeat ``seq``."""
         now = self.progress
-        moves = now.is_silent and now.ends_by is not None and time.monotonic() < now.ends_by
+        clock = self.suspension.clock()
+        moves = now.is_silent and now.ends_by is not None and clock < now.ends_by
         mark = f"{now.mark} {seq}" if moves else now.mark
         return AttemptBeat(
             job_id=self.job_id,
             attempt=self.number,
             progress=min(1.0, max(0.0, now.fraction)),
             mark=mark[:MARK_LENGTH],
-            phase=now.phase,
+            phase=PAUSED if self.suspension.is_on else now.phase,
             fps=_rate(now.fps),
             speed=_rate(now.speed),
         )
@@ -199,6 +212,11 @@ class Ledger:
         """All attempts now held."""
         with self._lock:
             return tuple(self._attempts.values())
+
+    @property
+    def has_suspended(self) -> bool:
+        """True while some attempt stands still."""
+        return any(held.suspension.is_on for held in self.attempts())
 
     def build_heartbeat(self) -> Snapshot:
         """Count one more heartbeat and say what it lists."""

@@ -1,21 +1,25 @@
 """What this node says of itself: its size, what it can encode, how loaded it is."""
 
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ffrtmp
 from ffrtmp.config import WorkerSettings
-from ffrtmp.domain.hint import node_queue_name, queue_names
-from ffrtmp.domain.media import Codec, Hardware
-from ffrtmp.domain.placement import GPU_FAMILIES, capabilities
+from ffrtmp.domain.device import CPU_DEVICE, Device, all_capabilities
+from ffrtmp.domain.media import Hardware
+from ffrtmp.domain.placement import capabilities
 from ffrtmp.domain.ranking import Queue
-from ffrtmp.schemas import HeldAttempt, NodeRegistration
+from ffrtmp.schemas import DeviceSaid, HeldAttempt, NodeRegistration
+from workers.errors import AgentError
+from workers.ffmpeg.target import CPU, Target
 from workers.hardware import host
 from workers.hardware.encoders import working_encoders
 from workers.identity import Identity, default_state_folder
 from workers.ledger import Ledger
+from workers.slots import Slots
 from workers.staging import Places
 
 
@@ -23,37 +27,40 @@ from workers.staging import Places
 class NodeFacts:
     """The node, measured once at its start."""
 
-    slots: int
     threads: int
     queues: tuple[Queue, ...]
-    encoders: frozenset[tuple[Hardware, Codec]]
     hardware: dict[str, Any]
-
-    @property
-    def has_gpu(self) -> bool:
-        """True where a hardware encoder passed its test."""
-        return any(hardware in GPU_FAMILIES for hardware, _ in self.encoders)
-
-    def queue_names(self, node_id: str) -> tuple[str, ...]:
-        """The Celery queues to listen to, best first."""
-        shared = queue_names(with_gpu=self.has_gpu)
-        wanted = tuple(name for name in shared if name.partition(".")[0] in self.queues)
-        return (node_queue_name(node_id), *wanted)
+    devices: tuple[Device, ...]
+    """What encodes here: the CPU, then its GPUs."""
+    targets: Mapping[str, Mapping[Hardware, Target]]
+    """By device id and encoder family: how to speak to an encoder that works."""
 
 
 def measure(settings: WorkerSettings, ffmpeg: Path) -> NodeFacts:
     """Look at this host; FfmpegMissing where ffmpeg does not run."""
     slots, threads = slots_and_threads(settings.slots, host.usable_cores())
     working = working_encoders(ffmpeg, cache_folder=state_folder(settings))
+    on_cpu = frozenset(pair for pair in working if pair[0] is Hardware.CPU)
+    cpu = Device(id=CPU_DEVICE, name="", slots=slots, capabilities=capabilities(on_cpu))
     return NodeFacts(
-        slots=slots,
         threads=threads,
         queues=tuple(settings.queues),
-        # Hardware encoders stay unsaid until a command line can be built for them: a job for one
-        # waits, where it would otherwise end as unsupported.
-        encoders=frozenset(pair for pair in working if pair[0] is Hardware.CPU),
         hardware=host.describe(ffmpeg, places(settings).output_folder),
+        devices=(cpu,),
+        targets={CPU_DEVICE: {Hardware.CPU: CPU}},
     )
+
+
+def slots_of(settings: WorkerSettings, facts: NodeFacts) -> Slots:
+    """The slots of this node; AgentError where none could be kept for the live queue as asked."""
+    counts = {device.id: device.slots for device in facts.devices}
+    if settings.reserve_live > counts[CPU_DEVICE]:
+        raise AgentError(
+            f"reserve_live is {settings.reserve_live}, but the CPU has {counts[CPU_DEVICE]} slots"
+        )
+    if settings.reserve_live and Queue.LIVE not in facts.queues:
+        raise AgentError("reserve_live keeps slots for the live queue, which this node leaves out")
+    return Slots(counts, reserve_live=settings.reserve_live)
 
 
 def slots_and_threads(asked: int | None, cores: int) -> tuple[int, int]:
@@ -82,9 +89,19 @@ def registration(
         name=settings.name,
         node_id=identity.node_id,
         node_token=identity.token,
-        slots=facts.slots,
+        slots=sum(device.slots for device in facts.devices),
         queues=list(facts.queues),
-        capabilities=list(capabilities(facts.encoders)),
+        capabilities=list(all_capabilities(facts.devices)),
+        devices=[
+            DeviceSaid(
+                id=device.id,
+                name=device.name,
+                slots=device.slots,
+                capabilities=list(device.capabilities),
+            )
+            for device in facts.devices
+        ],
+        reserve_live=settings.reserve_live,
         hardware=facts.hardware,
         version=ffrtmp.__version__,
         holding=[

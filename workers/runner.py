@@ -163,7 +163,7 @@ class Runner:
             return self._encoded(work, staged, staged.adopted, size, {"adopted": True})
         with feeding(self._client, work.held, work.encode.log.head_since):
             output = self._encoder.encode(
-                work.claim.spec,
+                work.claim,
                 staged,
                 work.held,
                 work.encode,
@@ -177,10 +177,10 @@ class Runner:
         source = find_source(spec.input, self._places.media_roots)
         with feeding(self._client, work.held, work.encode.log.head_since):
             self._encoder.stream(
-                spec, source, work.held, work.encode, on_start=partial(self._started, work)
+                work.claim, source, work.held, work.encode, on_start=partial(self._started, work)
             )
         facts = {"rtmp_url": spec.rtmp_url, "is_test_source": source is None}
-        result = self._result(work).model_copy(update={"metrics": facts | _speed(work.encode)})
+        result = self._result(work).model_copy(update={"metrics": facts | _how_run(work)})
         return work.journal.model_copy(update={"phase": Phase.ENCODED, "result": result})
 
     def _started(self, work: Work, process: ProcessIdentity) -> None:
@@ -198,7 +198,7 @@ class Runner:
             "output": str(staged.destination),
             "size_bytes": size,
             "is_test_source": staged.source is None,
-            **_speed(work.encode),
+            **_how_run(work),
         }
         result = self._result(work).model_copy(
             update={"sha256": sha256, "size": size, "metrics": metrics}
@@ -265,11 +265,13 @@ def _work_of(claim: ClaimAnswer, held: Held) -> Work:
     return Work(claim=claim, held=held, journal=journal, encode=Encode(log=BoundedLog()))
 
 
-def _speed(encode: Encode) -> dict[str, Any]:
+def _how_run(work: Work) -> dict[str, Any]:
     return {
-        "encode_seconds": round(encode.seconds, 3),
-        "fps": encode.fps,
-        "speed": encode.speed,
+        "device": work.claim.device,
+        "hardware": work.claim.hardware,
+        "encode_seconds": round(work.encode.seconds, 3),
+        "fps": work.encode.fps,
+        "speed": work.encode.speed,
     }
 
 

@@ -8,11 +8,13 @@ import select
 import socket
 import struct
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from workers.pools import Pool
 from workers.threads import start_thread
 from workers.unix_path import short_path
 
@@ -33,10 +35,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HintLine:
-    """What the child says of one message; ``trace_parent`` is the message's, a W3C traceparent."""
+    """What the child of a pool says of one message; ``trace_parent`` is the message's, a W3C
+    traceparent."""
 
     job_id: str
     rank: int
+    pool: Pool
     trace_parent: str | None = None
 
 
@@ -45,12 +49,14 @@ class DroppedLine:
     """The child has thrown away messages that are no hints of this release."""
 
     count: int
+    pool: Pool
 
 
 class SocketServer:
     """Serves each connection on a thread; closing the connection tells the child it is over.
 
-    Attributes: ``heard``, lines read so far; ``held``, hints that are being served now.
+    Attributes: ``heard``, lines read so far from the child of each pool; ``held``, those of them
+    that are being served now.
     """
 
     def __init__(
@@ -64,7 +70,8 @@ class SocketServer:
         self._take_hint = take_hint
         self._on_dropped = on_dropped
         self._counting = threading.Lock()
-        self.heard = self.held = 0
+        self.heard: Counter[Pool] = Counter()
+        self.held: Counter[Pool] = Counter()
         self._is_closed = False
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -97,22 +104,22 @@ class SocketServer:
             line = _read_line(connection)
             if line is None:
                 return
-            with self._counted():
+            with self._counted(line.pool):
                 if isinstance(line, HintLine):
                     self._take_hint(line, lambda: _is_open(connection))
                 else:
                     self._on_dropped(line.count)
 
     @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _counted(self, pool: Pool) -> Iterator[None]:
         with self._counting:
-            self.heard += 1
-            self.held += 1
+            self.heard[pool] += 1
+            self.held[pool] += 1
         try:
             yield
         finally:
             with self._counting:
-                self.held -= 1
+                self.held[pool] -= 1
 
 
 def _read_line(connection: socket.socket) -> HintLine | DroppedLine | None:
@@ -122,12 +129,14 @@ def _read_line(connection: socket.socket) -> HintLine | DroppedLine | None:
     try:
         with connection.makefile("rb") as file:
             said = json.loads(file.readline(MAX_LINE_BYTES))
+        pool = Pool(said["pool"])
         if "dropped" in said:
-            return DroppedLine(count=max(0, int(said["dropped"])))
+            return DroppedLine(count=max(0, int(said["dropped"])), pool=pool)
         trace_parent = said.get("trace_parent")
         return HintLine(
             job_id=str(said["job_id"])[:255],
             rank=int(said["rank"]),
+            pool=pool,
             trace_parent=None if trace_parent is None else str(trace_parent),
         )
     except UNREADABLE as error:

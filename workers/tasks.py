@@ -15,6 +15,7 @@ from celery.worker.consumer import consumer
 from ffrtmp import telemetry
 from ffrtmp.broker.messages import HINT_TASK, hint_from_kwargs
 from ffrtmp.domain.hint import Hint
+from workers.pools import Pool
 from workers.threads import start_thread
 from workers.unix_path import short_path
 
@@ -32,8 +33,9 @@ log = logging.getLogger(__name__)
 class Drops:
     """Counts messages that are no hints of this release, and tells the agent how many."""
 
-    def __init__(self, socket_path: Path) -> None:
+    def __init__(self, socket_path: Path, pool: Pool) -> None:
         self._socket_path = socket_path
+        self._pool = pool
         self._count = 0
         self._changed = threading.Condition()
 
@@ -50,13 +52,13 @@ class Drops:
                 self._changed.wait_for(lambda: self._count)
                 count, self._count = self._count, 0
             log.warning("dropped %d messages that are no hints of this release", count)
-            tell_agent({"dropped": count}, self._socket_path)
+            tell_agent({"dropped": count, "pool": self._pool}, self._socket_path)
             time.sleep(DROPS_SECONDS)
 
 
-def register_hint_task(app: Celery, socket_path: Path) -> None:
-    """Let ``app`` serve hints through the agent's socket, and count what is none."""
-    drops = Drops(socket_path)
+def register_hint_task(app: Celery, socket_path: Path, *, pool: Pool) -> None:
+    """Let ``app`` serve a pool's hints through the agent's socket, and count what is none."""
+    drops = Drops(socket_path, pool)
 
     def hint(**kwargs: Any) -> None:
         found = hint_from_kwargs(kwargs, queue_name="")
@@ -64,7 +66,7 @@ def register_hint_task(app: Celery, socket_path: Path) -> None:
             drops.note()
             return
         try:
-            hand_to_agent(found, socket_path)
+            hand_to_agent(found, socket_path, pool=pool)
         except Exception:
             # Celery answers a MemoryError by putting the message back and ending the worker.
             log.exception("a hint was not handed in")
@@ -76,9 +78,9 @@ def register_hint_task(app: Celery, socket_path: Path) -> None:
     start_thread("drops", drops.run)
 
 
-def hand_to_agent(hint: Hint, socket_path: Path) -> None:
+def hand_to_agent(hint: Hint, socket_path: Path, *, pool: Pool) -> None:
     """Block until the agent hangs up; a hint it does not take costs only time."""
-    said = {"job_id": hint.job_id, "rank": hint.rank}
+    said = {"job_id": hint.job_id, "rank": hint.rank, "pool": pool}
     tell_agent(said | {"trace_parent": telemetry.current_traceparent()}, socket_path)
 
 

@@ -10,7 +10,7 @@ RESTART_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
-def start_thread(name: str, target: Callable[[], None]) -> threading.Thread:
+def start_thread(name: str, target: Callable[[], object]) -> threading.Thread:
     """A started thread that does not keep the process alive."""
     thread = threading.Thread(name=name, target=target, daemon=True)
     thread.start()

@@ -20,6 +20,7 @@ from ffrtmp.domain.hint import Hint
 from tests.waiting import wait_until
 from workers.child import Child, ChildSettings
 from workers.nudge import NudgeListener
+from workers.pools import Pool
 from workers.socket_server import HintLine, SocketServer
 from workers.tasks import hand_to_agent, register_hint_task
 
@@ -131,6 +132,7 @@ def ear(tmp_path: Path, run_in_thread: Run) -> Iterator[Ear]:
 def child_of(broker: Broker, ear: Ear, *, on_restart: Callable[[], None] = lambda: None) -> Child:
     settings = ChildSettings(
         broker_url=broker.url,
+        pool=Pool.CPU,
         queue_names=(f"node.{NODE}", "live", "default", "batch"),
         concurrency=2,
         node_name="one",
@@ -155,7 +157,7 @@ def test_child_hands_in_as_many_hints_as_there_are_slots_and_no_more(
     wait_until(lambda: len(ear.hints) == 2)
     time.sleep(0.5)  # a third one would have come by now
 
-    assert ear.hints == [HintLine(job_id=JOB, rank=4)] * 2
+    assert ear.hints == [HintLine(job_id=JOB, rank=4, pool=Pool.CPU)] * 2
     ear.let_go.set()
     wait_until(lambda: len(ear.hints) == 4)
 
@@ -172,7 +174,7 @@ def test_garbage_in_a_queue_costs_a_restart_at_most_and_the_next_hint_arrives(
 
     ring(broker, "default", 4)
 
-    wait_until(lambda: HintLine(job_id=JOB, rank=4) in ear.hints, seconds=30)
+    wait_until(lambda: HintLine(job_id=JOB, rank=4, pool=Pool.CPU) in ear.hints, seconds=30)
 
 
 def test_task_body_without_memory_ends_as_if_done(
@@ -183,7 +185,7 @@ def test_task_body_without_memory_ends_as_if_done(
 
     monkeypatch.setattr("workers.tasks.tell_agent", no_memory)
     app = node_app(broker.url, queue_names=["live"], concurrency=1)
-    register_hint_task(app, tmp_path / "agent.sock")
+    register_hint_task(app, tmp_path / "agent.sock", pool=Pool.CPU)
 
     app.tasks[HINT_TASK](v=1, job_id=JOB, rank=4)
 
@@ -226,8 +228,8 @@ def test_socket_of_a_deep_state_folder_is_heard_and_leaves_nothing_behind(
     run_in_thread(ear.server.run)
     ear.let_go.set()
 
-    hand_to_agent(Hint(job_id=JOB, rank=4, queue_name=""), ear.server.path)
+    hand_to_agent(Hint(job_id=JOB, rank=4, queue_name=""), ear.server.path, pool=Pool.CPU)
     ear.server.close()
 
-    assert ear.hints == [HintLine(job_id=JOB, rank=4)]
+    assert ear.hints == [HintLine(job_id=JOB, rank=4, pool=Pool.CPU)]
     assert list(deep.iterdir()) == []

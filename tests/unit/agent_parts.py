@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from ffrtmp.client import MasterRefused, MasterUnreachable
+from ffrtmp.domain.device import CPU_DEVICE
 from ffrtmp.domain.job import JobStatus
+from ffrtmp.domain.media import Hardware
 from ffrtmp.schemas import (
     ClaimAnswer,
     ClaimRequest,
@@ -31,6 +33,7 @@ from workers import recovery
 from workers.claims import Claims
 from workers.delivery import Delivery
 from workers.encoder import Encoder
+from workers.ffmpeg.target import CPU
 from workers.heartbeat import Heart
 from workers.ledger import Held, Ledger
 from workers.registration import Registrar
@@ -156,13 +159,13 @@ class Node:
             now=lambda: self.now,
         )
 
-    def claims(self, on_refused: Callable[[], None] = lambda: None) -> Claims:
+    def claims(self, on_nothing: Callable[[], None] = lambda: None) -> Claims:
         return Claims(
             client=self.master,
             registrar=self.registrar,
             ledger=self.ledger,
             stop=self.stop,
-            on_refused=on_refused,
+            on_nothing=on_nothing,
         )
 
     def heart(self) -> Heart:
@@ -174,15 +177,14 @@ class Node:
             slots_lost=lambda: 0,
             idle_seconds=1,
             busy_seconds=1,
-            on_drain=lambda _: None,
-            on_beat=lambda: None,
+            on_answer=lambda _: None,
         )
 
     def runner(self, ffmpeg: Path = Path("/nonexistent/ffmpeg")) -> Runner:
         return Runner(
             node_id=NODE,
             client=self.master,
-            encoder=Encoder(ffmpeg=ffmpeg, threads=1),
+            encoder=Encoder(ffmpeg=ffmpeg, threads=1, targets={CPU_DEVICE: {Hardware.CPU: CPU}}),
             places=Places(output_folder=self.folder / "output"),
             spool=self.spool,
             ledger=self.ledger,

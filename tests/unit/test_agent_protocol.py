@@ -4,6 +4,7 @@ import pytest
 
 from ffrtmp.client import ClientError, MasterRefused, MasterUnavailable
 from ffrtmp.domain.attempt import Order
+from ffrtmp.domain.device import CPU_DEVICE
 from ffrtmp.schemas import (
     AttemptOrder,
 )
@@ -14,15 +15,17 @@ from workers.errors import AddressTaken, AgentError, KeyRefused
 from workers.intake import Intake, Listeners
 from workers.ledger import Held, StopReason
 from workers.poller import Poller
-from workers.slots import Slots
+from workers.pools import Pool
+from workers.slots import Slot, Slots
 
+ON_CPU = Slot(device=CPU_DEVICE)
 node = agent_parts.node
 
 
 def test_claim_keeps_its_id_until_the_master_answers(node: Node) -> None:
     node.registered().master.answers["claim"] = [AWAY, MasterUnavailable(503, "x", "x"), claim_of()]
 
-    taken = node.claims().take("hinted")
+    taken = node.claims().take(ON_CPU, "hinted")
 
     assert taken is not None
     ids = {body.claim_id for body in node.master.said("claim")}
@@ -32,14 +35,14 @@ def test_claim_keeps_its_id_until_the_master_answers(node: Node) -> None:
 
 
 def test_claim_without_work_leaves_nothing_behind(node: Node) -> None:
-    assert node.registered().claims().take(None) is None
+    assert node.registered().claims().take(ON_CPU) is None
     assert node.ledger.build_heartbeat().claims_in_flight == ()
 
 
 def test_claim_of_a_stale_epoch_registers_again_and_asks_again(node: Node) -> None:
     node.registered().master.answers["claim"] = [STALE_EPOCH, claim_of()]
 
-    assert node.claims().take(None) is not None
+    assert node.claims().take(ON_CPU) is not None
 
     assert [body.epoch for body in node.master.said("claim")] == [1, 2]
 
@@ -51,7 +54,7 @@ def test_claim_of_a_node_that_is_not_accepted_is_dropped_and_told(
     told: list[bool] = []
     node.registered().master.answers["claim"] = [MasterRefused(409, "node_not_accepting", "x")]
 
-    assert node.claims(on_refused=lambda: told.append(True)).take(None) is None
+    assert node.claims(on_nothing=lambda: told.append(True)).take(ON_CPU) is None
 
     assert told == [True]
 
@@ -60,7 +63,7 @@ def test_claim_gives_up_when_the_agent_stops(node: Node) -> None:
     node.registered().master.answers["claim"] = [AWAY] * 100
     node.stop.set()
 
-    assert node.claims().take(None) is None
+    assert node.claims().take(ON_CPU) is None
 
 
 def test_registration_repeats_until_the_master_is_there(node: Node) -> None:
@@ -163,36 +166,39 @@ def intake_of(node: Node, slots: Slots, *, has_room: bool = True) -> Intake:
 
 
 def test_hint_whose_sender_is_gone_claims_nothing(node: Node) -> None:
-    intake_of(node.registered(), Slots(1)).take_hint("job-1", is_wanted=lambda: False)
+    intake_of(node.registered(), Slots({CPU_DEVICE: 1})).take_hint(
+        Pool.CPU, "job-1", is_wanted=lambda: False
+    )
 
     assert node.master.said("claim") == []
 
 
 def test_slot_is_free_again_after_each_hint(node: Node) -> None:
-    slots = Slots(1)
+    slots = Slots({CPU_DEVICE: 1})
     node.registered().master.answers["claim"] = [claim_of(), None, ClientError("x")]
     intake = intake_of(node, slots)
 
     for _ in range(3):
-        intake.take_hint("job-1", is_wanted=lambda: True)
+        intake.take_hint(Pool.CPU, "job-1", is_wanted=lambda: True)
 
     assert slots.free == 1
     assert len(node.master.said("claim")) == 4
 
 
 def test_node_without_room_on_its_disk_claims_nothing(node: Node) -> None:
-    intake = intake_of(node.registered(), Slots(1), has_room=False)
+    intake = intake_of(node.registered(), Slots({CPU_DEVICE: 1}), has_room=False)
 
-    assert not intake.start_unasked()
+    assert not intake.start_unasked(Pool.CPU)
     assert node.master.said("claim") == []
 
 
 def test_poller_stays_quiet_while_hints_arrive() -> None:
     hints, work = [True, False, False, False], [True, True, False]
     poller = Poller(
+        [Pool.CPU],
         interval_seconds=1,
-        hints_arrive=lambda: hints.pop(0),
-        start_attempt=lambda: work.pop(0),
+        hints_arrive=lambda _: hints.pop(0),
+        start_attempt=lambda _: work.pop(0),
     )
 
     assert [poller.run_pass(), poller.run_pass()] == [0, 2]

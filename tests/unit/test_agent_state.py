@@ -2,7 +2,6 @@
 
 import os
 import stat
-import threading
 import time
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from workers.errors import StateFolderTaken, StateUnreadable
 from workers.identity import load_or_create, open_state_folder
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.node import slots_and_threads
-from workers.slots import Slots
 from workers.spool import Journal, Phase, Spool
 
 LEASE = "lease-lease-lease-lease"
@@ -144,24 +142,6 @@ def test_mark_of_an_encode_that_does_not_move_stays() -> None:
 
     assert held.beat(1).mark == held.beat(2).mark
     assert held.beat(1).progress == 1.0
-
-
-def test_slots_are_never_more_than_their_number() -> None:
-    slots = Slots(2)
-
-    taken = [slots.try_take() for _ in range(3)]
-
-    assert taken == [True, True, False]
-    slots.give_back()
-    assert slots.free == 1
-
-
-def test_waiting_for_idle_ends_when_the_last_slot_opens() -> None:
-    slots = Slots(1)
-    slots.try_take()
-    threading.Timer(0.05, slots.give_back).start()
-
-    assert slots.wait_until_idle(timeout_seconds=5)
 
 
 @pytest.mark.parametrize(

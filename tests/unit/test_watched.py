@@ -4,7 +4,6 @@ import threading
 
 import pytest
 
-from workers.slots import Slots
 from workers.watched import Overdue, watched
 
 
@@ -27,15 +26,3 @@ def test_work_that_does_not_end_is_left_behind_and_cleans_up_when_it_does() -> N
     may_end.set()
     caught.value.thread.join(10)
     assert was_late.is_set()
-
-
-def test_slot_that_was_written_off_is_neither_taken_nor_waited_for() -> None:
-    slots = Slots(2)
-    slots.try_take()
-
-    slots.write_off()
-
-    assert slots.wait_until_idle(timeout_seconds=0)
-    assert [slots.try_take(), slots.try_take()] == [True, False]
-    slots.recover()
-    assert (slots.free, slots.lost) == (1, 0)
