@@ -13,7 +13,7 @@ from typing import Final
 from ffrtmp.domain.media import Codec, Hardware
 from workers.ffmpeg.binary import version
 from workers.ffmpeg.child import MINIMAL_ENVIRONMENT, dying_with_parent
-from workers.ffmpeg.command import SOFTWARE_ENCODERS
+from workers.ffmpeg.target import SOFTWARE_ENCODERS
 
 Encoder = tuple[Hardware, Codec]
 
