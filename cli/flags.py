@@ -113,6 +113,9 @@ class AgentFlags:
     ] = None
     name: Annotated[str | None, typer.Option(help="what people call it [its address]")] = None
     slots: Annotated[int | None, typer.Option(help="attempts at once [by the cores]")] = None
+    reserve_live: Annotated[
+        int | None, typer.Option(help="slots of the CPU, and of all GPUs, kept for live jobs [0]")
+    ] = None
     queues: Annotated[str | None, typer.Option(help="such as live,default,batch [all]")] = None
     state_dir: Annotated[Path | None, typer.Option(help="folder of identity and spool")] = None
     work_dir: Annotated[
