@@ -113,6 +113,9 @@ class AgentFlags:
     ] = None
     name: Annotated[str | None, typer.Option(help="what people call it [its address]")] = None
     slots: Annotated[int | None, typer.Option(help="attempts at once [by the cores]")] = None
+    gpu_slots: Annotated[
+        int | None, typer.Option(help="attempts at once on each GPU, 0 to leave them alone [2]")
+    ] = None
     reserve_live: Annotated[
         int | None, typer.Option(help="slots of the CPU, and of all GPUs, kept for live jobs [0]")
     ] = None

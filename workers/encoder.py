@@ -1,13 +1,12 @@
 """One encode: probe the source, run ffmpeg, look at what came out."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import ClaimAnswer, JobSpec
 from workers.clock import boot_seconds
@@ -22,6 +21,7 @@ from workers.ffmpeg.probe import ProbeFailed, probe
 from workers.ffmpeg.process import FfmpegProcess, ProcessEnd, ProcessIdentity
 from workers.ffmpeg.target import Target
 from workers.ffmpeg.verify import differences
+from workers.hardware.devices import Targets
 from workers.ledger import Held, Progress
 from workers.staging import Staged, check_source_unchanged
 from workers.tracing import span
@@ -63,7 +63,7 @@ class Encoder:
         *,
         ffmpeg: Path,
         threads: int,
-        targets: Mapping[str, Mapping[Hardware, Target]],
+        targets: Targets,
     ) -> None:
         self._ffmpeg = ffmpeg
         self._threads = threads

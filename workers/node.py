@@ -1,7 +1,6 @@
 """What this node says of itself: its size, what it can encode, how loaded it is."""
 
 import socket
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,12 @@ from typing import Any
 import ffrtmp
 from ffrtmp.config import WorkerSettings
 from ffrtmp.domain.device import CPU_DEVICE, Device, all_capabilities
-from ffrtmp.domain.media import Hardware
-from ffrtmp.domain.placement import capabilities
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.schemas import DeviceSaid, HeldAttempt, NodeRegistration
 from workers.errors import AgentError
-from workers.ffmpeg.target import CPU, Target
 from workers.hardware import host
-from workers.hardware.encoders import working_encoders
+from workers.hardware.devices import Targets, found_devices
+from workers.hardware.gpus import find_gpus
 from workers.identity import Identity, default_state_folder
 from workers.ledger import Ledger
 from workers.slots import Slots
@@ -32,22 +29,25 @@ class NodeFacts:
     hardware: dict[str, Any]
     devices: tuple[Device, ...]
     """What encodes here: the CPU, then its GPUs."""
-    targets: Mapping[str, Mapping[Hardware, Target]]
-    """By device id and encoder family: how to speak to an encoder that works."""
+    targets: Targets
 
 
 def measure(settings: WorkerSettings, ffmpeg: Path) -> NodeFacts:
     """Look at this host; FfmpegMissing where ffmpeg does not run."""
     slots, threads = slots_and_threads(settings.slots, host.usable_cores())
-    working = working_encoders(ffmpeg, cache_folder=state_folder(settings))
-    on_cpu = frozenset(pair for pair in working if pair[0] is Hardware.CPU)
-    cpu = Device(id=CPU_DEVICE, name="", slots=slots, capabilities=capabilities(on_cpu))
+    found = found_devices(
+        ffmpeg,
+        gpus=find_gpus() if settings.gpu_slots else (),
+        cpu_slots=slots,
+        gpu_slots=settings.gpu_slots,
+        cache_folder=state_folder(settings),
+    )
     return NodeFacts(
         threads=threads,
         queues=tuple(settings.queues),
-        hardware=host.describe(ffmpeg, places(settings).output_folder),
-        devices=(cpu,),
-        targets={CPU_DEVICE: {Hardware.CPU: CPU}},
+        hardware=host.describe(ffmpeg, places(settings).output_folder) | found.facts(),
+        devices=found.devices,
+        targets=found.targets,
     )
 
 

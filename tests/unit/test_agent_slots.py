@@ -12,7 +12,7 @@ TWO_GPUS = {CPU_DEVICE: 2, "gpu0": 2, "gpu1": 2}
 
 
 def devices_of(*taken: Slot | None) -> list[str | None]:
-    return [slot and slot.device for slot in taken]
+    return [slot.device if slot else None for slot in taken]
 
 
 def take(slots: Slots, pool: Pool, times: int) -> list[Slot]:
