@@ -208,6 +208,19 @@ def test_stop_of_a_paused_attempt_counts_as_busy_until_it_has_ended(work_on: Mak
     assert (work.slots.busy, work.slots.free) == (0, 1)
 
 
+def test_paused_attempt_that_ends_by_itself_leaves_the_number_of_slots_as_it_was(
+    work_on: Make,
+) -> None:
+    work = work_on({CPU_DEVICE: 1})
+    held = work.started()
+    held.suspension.pause()
+    work.let_go.set()
+
+    wait_until(lambda: work.free_slots == 2)
+
+    assert (work.slots.busy, work.slots.free) == (0, 1)
+
+
 def test_paused_attempt_that_cannot_be_ended_costs_a_slot_until_it_ends(work_on: Make) -> None:
     work = work_on({CPU_DEVICE: 1})
     may_end = threading.Event()
