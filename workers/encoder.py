@@ -170,13 +170,14 @@ class Encoder:
         check_not_stopped(held)
 
         def on_progress(so_far: ffmpeg_progress.Progress) -> None:
-            said = without_pauses(so_far, (time.monotonic() - began) / (clock() - started))
+            paused = held.suspension.has_been_on
+            said = own_rates(so_far, clock() - started) if paused else so_far
             encode.frames, encode.speed = said.frame, said.speed
             now = encoding_progress(said, expected, least=held.progress.fraction)
             held.progress = replace(now, ends_by=ends_by)
 
         clock = held.suspension.clock
-        began, started = time.monotonic(), clock()
+        started = clock()
         limit = process.timeout_seconds
         ends_by = None if limit is None else started + limit
         held.progress = Progress(phase=ENCODING, mark="encoding", ends_by=ends_by)
@@ -245,13 +246,14 @@ def encoding_progress(
     )
 
 
-def without_pauses(said: ffmpeg_progress.Progress, stretch: float) -> ffmpeg_progress.Progress:
-    """ffmpeg's rates are means since its start: ``stretch`` is that time, by the wall, over the
-    part of it in which it ran."""
+def own_rates(said: ffmpeg_progress.Progress, ran_seconds: float) -> ffmpeg_progress.Progress:
+    """The same with rates over the time that it really ran: ffmpeg's own count its pauses too,
+    except one before it began to count."""
+    done = said.out_time_seconds
     return replace(
         said,
-        fps=None if said.fps is None else said.fps * stretch,
-        speed=None if said.speed is None else said.speed * stretch,
+        fps=None if said.frame is None else said.frame / ran_seconds,
+        speed=None if done is None else done / ran_seconds,
     )
 
 

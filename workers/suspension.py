@@ -39,6 +39,11 @@ class Suspension:
         """True while the process is suspended."""
         return self._since is not None
 
+    @property
+    def has_been_on(self) -> bool:
+        """True once the process was suspended."""
+        return self._since is not None or self._seconds > 0
+
     def clock(self) -> float:
         """The monotonic clock less all the time that the process was suspended."""
         with self._lock:
