@@ -15,6 +15,8 @@ from tests.contract.conftest import RULES
 from tests.contract.deeds import beat, complete, fail, granted, submit
 from tests.fakes import FakeWorld
 
+FIRST = "number 1 of default/medium, no jobs ahead"
+
 
 @pytest.fixture
 def world(store: Store) -> FakeWorld:
@@ -40,7 +42,9 @@ def run_for(world: FakeWorld, seconds: float, *, scenario_count: int = 1) -> Non
 
 
 def test_farm_without_nodes_says_so(world: FakeWorld) -> None:
-    assert why(world, submit(world)).reason == "no node is online and taking work"
+    assert why(world, submit(world)).reason == (
+        f"no node is online and taking work; {FIRST}; no slot could run it"
+    )
 
 
 def test_node_that_is_drained_or_offline_is_named_with_its_reason(world: FakeWorld) -> None:
@@ -50,14 +54,17 @@ def test_node_that_is_drained_or_offline_is_named_with_its_reason(world: FakeWor
     world.farm.nodes.drain("drained", reason="new disk")
 
     assert why(world, submit(world)).reason == (
-        "no node is online and taking work; drained is drained (new disk), silent is offline"
+        "no node is online and taking work (drained is drained: new disk; silent is offline); "
+        f"{FIRST}; no slot could run it"
     )
 
 
 def test_queue_that_no_node_serves_is_named(world: FakeWorld) -> None:
     world.farm.nodes.register(builders.registration(queues=(Queue.LIVE,)))
 
-    assert why(world, submit(world)).reason == "no node at work serves the default queue"
+    assert why(world, submit(world)).reason == (
+        f"no node at work serves the default queue; {FIRST}; no slot could run it"
+    )
 
 
 def test_hardware_and_codec_that_no_node_has_are_named(world: FakeWorld) -> None:
@@ -65,7 +72,9 @@ def test_hardware_and_codec_that_no_node_has_are_named(world: FakeWorld) -> None
     job = submit(world, requires="gpu:av1", hardware=Hardware.NVENC)
 
     found = why(world, job)
-    assert found.reason == "no node at work can encode av1 with hardware nvenc"
+    assert found.reason == (
+        f"no node at work can encode av1 with hardware nvenc; {FIRST}; no slot could run it"
+    )
     assert (found.slots, found.estimated_start_seconds) == (0, None)
 
 
@@ -79,8 +88,9 @@ def test_gpu_that_was_set_aside_is_named_with_its_reason(world: FakeWorld) -> No
     world.clock.pass_seconds(60)
 
     assert why(world, job).reason == (
-        "no node at work can encode h264 with hardware nvenc; gpu0 of node-1 is set aside: "
-        "3 different jobs in a row failed here, hardware: it broke"
+        "no node at work can encode h264 with hardware nvenc (gpu0 of node-1 is set aside: "
+        "3 different jobs in a row failed here, hardware: it broke); "
+        "number 3 of default/medium, 2 jobs ahead; no slot could run it"
     )
 
 
@@ -89,7 +99,10 @@ def test_retry_that_is_not_due_says_when_and_after_what(world: FakeWorld) -> Non
     job = submit(world)
     fail(world, granted(world), FailureClass.CONNECTION)
 
-    assert why(world, job).reason == "retry 1 is due in 2 s, after: it broke"
+    assert why(world, job).reason == (
+        f"retry 1 is due in 2 s, after: it broke; {FIRST}; "
+        "1 of 1 slots that could run it are free; expected to start in about 2 s"
+    )
 
 
 def test_retry_left_to_another_node_says_so(world: FakeWorld) -> None:
@@ -107,9 +120,7 @@ def test_free_slot_means_about_to_start(world: FakeWorld) -> None:
     register(world, slots=2)
 
     found = why(world, submit(world))
-    assert found.reason == (
-        "about to start: 2 of 2 slots that could run it are free; number 1 of default/medium"
-    )
+    assert found.reason == (f"about to start; {FIRST}; 2 of 2 slots that could run it are free")
     assert (found.position, found.jobs_ahead, found.slots_free) == (1, 0, 2)
     assert found.estimated_start_seconds == 0
 
@@ -126,7 +137,7 @@ def test_job_in_line_says_its_place_what_is_ahead_and_when_it_may_start(world: F
 
     found = why(world, job)
     assert found.reason == (
-        "number 2 of batch/low, 2 jobs ahead of it; 1 of 1 slots that could run it are busy; "
+        "number 2 of batch/low, 2 jobs ahead; 0 of 1 slots that could run it are free; "
         "expected to start in about 2 min"
     )
     # 30 s are left of the running one, then two of 40 s each.
@@ -160,9 +171,7 @@ def test_without_a_finished_job_there_is_no_estimate(world: FakeWorld) -> None:
 
     found = why(world, submit(world))
     assert found.estimated_start_seconds is None
-    assert found.reason == (
-        "number 1 of default/medium, no jobs ahead of it; 1 of 1 slots that could run it are busy"
-    )
+    assert found.reason == (f"{FIRST}; 0 of 1 slots that could run it are free")
 
 
 def test_reserved_slots_are_no_help_to_other_jobs(world: FakeWorld) -> None:
