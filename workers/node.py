@@ -7,9 +7,10 @@ from typing import Any
 
 import ffrtmp
 from ffrtmp.config import WorkerSettings
+from ffrtmp.domain.device import GPU_FAMILIES
 from ffrtmp.domain.hint import node_queue_name, queue_names
 from ffrtmp.domain.media import Codec, Hardware
-from ffrtmp.domain.placement import GPU_FAMILIES, capabilities
+from ffrtmp.domain.placement import capabilities
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.schemas import HeldAttempt, NodeRegistration
 from workers.hardware import host

@@ -132,7 +132,7 @@ def test_undrained_node_is_trusted_anew(world: FakeWorld) -> None:
     world.clock.pass_seconds(0.001)
 
     with world.farm.store.write() as tx:
-        for job in tx.jobs.best_due(farm_seconds=0, now=world.clock(), limit=9):
+        for job in tx.backlog.best_due(farm_seconds=0, now=world.clock(), limit=9):
             tx.jobs.move(job, JobStatus.CANCELED)
     run_jobs(world, *[FailureClass.HARDWARE] * 2)
 
