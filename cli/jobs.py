@@ -8,7 +8,7 @@ import typer
 
 from cli.exits import UsageError
 from cli.options import Session, group_callback, with_session
-from cli.render import duration_text, percent, say, show_facts, show_json, show_table, write
+from cli.render import clean, duration_text, percent, say, show_facts, show_json, show_table, write
 from ffrtmp.client import MasterClient
 from ffrtmp.config import parse_duration
 from ffrtmp.domain.job import JobStatus
@@ -215,14 +215,15 @@ def announce(session: Session, job: JobAnswer) -> None:
     if session.wants_json:
         show_json(job)
     else:
-        write(f"{job_line(job)}\n")
+        write(f"{clean(job_line(job))}\n")
 
 
 def job_line(job: JobAnswer) -> str:
-    """A job in one line."""
+    """A job in one line, with the reason why it waits where that is known."""
+    why = f": {job.waiting_reason}" if job.waiting_reason else ""
     return (
         f"job {job.sequence_number} {job.status} in {job.queue}/{job.priority}"
-        f" ({job.scenario}, {job.id})"
+        f" ({job.scenario}, {job.id}){why}"
     )
 
 

@@ -75,9 +75,7 @@ def device_text(device: DeviceAnswer) -> str:
     parts = [f"{device.slots_busy}/{device.slots} busy", _abilities(device.capabilities)]
     if device.name:
         parts.insert(0, device.name)
-    if device.set_aside:
-        parts.append(f"set aside: {device.set_aside}")
-    return "; ".join(part for part in parts if part)
+    return "; ".join(part for part in [*parts, device.set_aside] if part)
 
 
 def _abilities(capabilities: Iterable[str]) -> str:
@@ -88,7 +86,7 @@ def _abilities(capabilities: Iterable[str]) -> str:
 
 
 def _reason(node: NodeAnswer) -> str:
-    aside = [f"{one.id} set aside: {one.set_aside}" for one in node.devices if one.set_aside]
+    aside = [f"{one.id} {one.set_aside}" for one in node.devices if one.set_aside]
     return "; ".join([node.drain_reason, *aside] if node.drain_reason else aside)
 
 

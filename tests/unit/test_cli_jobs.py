@@ -198,11 +198,14 @@ def test_status_of_a_job_that_nobody_can_foretell_says_no_start(
 def test_a_pause_and_its_end_are_one_request_and_one_line(
     master: StandInMaster, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    master.answers[f"/jobs/7/{command}"] = (200, JOB | {"status": "paused"})
+    paused = JOB | {"status": "paused", "waiting_reason": "no slot\x1b[2J on gpu0"}
+    master.answers[f"/jobs/7/{command}"] = (200, paused)
 
     assert run(["jobs", command, "7"]) == 0
     assert [asked[:2] for asked in master.asked] == [("POST", f"/jobs/7/{command}")]
-    assert capsys.readouterr().out.startswith("job 7 paused in live/high")
+    said = capsys.readouterr().out
+    assert said.startswith("job 7 paused in live/high")
+    assert said.endswith("): no slot on gpu0\n")
 
 
 def test_a_list_can_ask_for_paused_jobs(

@@ -26,7 +26,7 @@ GPU: dict[str, Any] = {
     "slots": 3,
     "slots_busy": 0,
     "capabilities": ["auto:h264", "gpu:h264", "nvenc:av1", "nvenc:h264", "vaapi:h264"],
-    "set_aside": "3 jobs failed on it in a row",
+    "set_aside": "set aside: 3 different jobs in a row failed here, hardware",
 }
 NODE: dict[str, Any] = {
     "id": "n1",
@@ -75,7 +75,8 @@ def test_a_described_node_shows_each_device_in_a_line(
     facts = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
     assert facts["devices.cpu"] == "AMD EPYC; 2/4 busy; cpu h264 hevc"
     assert facts["devices.gpu0"] == (
-        "NVIDIA L4; 0/3 busy; nvenc av1 h264, vaapi h264; set aside: 3 jobs failed on it in a row"
+        "NVIDIA L4; 0/3 busy; nvenc av1 h264, vaapi h264;"
+        " set aside: 3 different jobs in a row failed here, hardware"
     )
     assert facts["reserve_live"] == "1"
 
@@ -92,8 +93,8 @@ def test_a_node_without_devices_is_described_as_well(
 @pytest.mark.parametrize(
     ("drain_reason", "reason"),
     [
-        (None, "gpu0 set aside: 3 jobs failed on it in a row"),
-        ("new disk", "new disk; gpu0 set aside: 3 jobs failed on it in a row"),
+        (None, "gpu0 set aside: 3 different jobs in a row failed here, hardware"),
+        ("new disk", "new disk; gpu0 set aside: 3 different jobs in a row failed here, hardware"),
     ],
 )
 def test_a_list_says_which_gpu_is_set_aside_and_counts_all_slots(
