@@ -25,6 +25,7 @@ UNBOUNDED_WIDTH = 100_000
 STYLES = {
     "completed": "green",
     "available": "green",
+    "ok": "green",
     "running": "cyan",
     "committing": "cyan",
     "busy": "cyan",
@@ -33,6 +34,7 @@ STYLES = {
     "node_lost": "red",
     "canceled": "yellow",
     "draining": "yellow",
+    "unused": "yellow",
 }
 
 
