@@ -127,6 +127,9 @@ class AgentFlags:
     ] = None
     name: Annotated[str | None, typer.Option(help="what people call it [its address]")] = None
     slots: Annotated[int | None, typer.Option(help="attempts at once [by the cores]")] = None
+    gpu_slots: Annotated[
+        int | None, typer.Option(help="attempts at once on each GPU, 0 to leave them alone [2]")
+    ] = None
     queues: Annotated[str | None, typer.Option(help="such as live,default,batch [all]")] = None
     state_dir: Annotated[Path | None, typer.Option(help="folder of identity and spool")] = None
     work_dir: Annotated[

@@ -25,6 +25,7 @@ UNBOUNDED_WIDTH = 100_000
 STYLES = {
     "completed": "green",
     "available": "green",
+    "ok": "green",
     "running": "cyan",
     "committing": "cyan",
     "busy": "cyan",
@@ -35,6 +36,7 @@ STYLES = {
     "paused": "yellow",
     "preempted": "yellow",
     "draining": "yellow",
+    "unused": "yellow",
 }
 
 
