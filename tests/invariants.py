@@ -180,7 +180,7 @@ def _start_order(events: Sequence[Event], line: Line) -> Iterator[str]:
                 line.paused.add if event.kind is EventKind.QUEUE_PAUSED else line.paused.discard
             )
             change(event.data["queue"])
-        elif event.job_id not in line.jobs:
+        elif event.job_id is None or event.job_id not in line.jobs:
             continue
         elif event.kind is not EventKind.JOB_CLAIMED:
             line.hear(event.job_id, event, number)
