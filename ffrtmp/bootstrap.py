@@ -30,6 +30,9 @@ def policy(settings: MasterSettings) -> FarmPolicy:
         live_stall_seconds=settings.live_stall_timeout,
         hint_window=settings.hint_window,
         set_aside_after=settings.set_aside_after,
+        canary_after_seconds=settings.canary_after,
+        max_wait_seconds=settings.max_wait,
+        preempts_batch=settings.preempt == "batch",
         retention_seconds=settings.retention,
     )
 

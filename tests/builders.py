@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from ffrtmp.domain import placement
 from ffrtmp.domain.attempt import AttemptProgress, Outcome, Report
+from ffrtmp.domain.device import CPU_DEVICE, Device
 from ffrtmp.domain.job import JobRequest
 from ffrtmp.domain.media import Codec, Engine, Hardware
 from ffrtmp.domain.node import Registration
-from ffrtmp.domain.placement import capabilities
 from ffrtmp.domain.ranking import Priority, Queue
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import JobSubmission
@@ -15,7 +16,7 @@ from ffrtmp.services.attempts import Claim, Grant
 from ffrtmp.services.nodes import Beat
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-CPU_CAPABILITIES = capabilities((Hardware.CPU, codec) for codec in Codec)
+CPU_CAPABILITIES = placement.capabilities((Hardware.CPU, codec) for codec in Codec)
 SHA_A = "a" * 64
 SHA_B = "b" * 64
 
@@ -27,13 +28,16 @@ def request(
     requires: str = "auto:h264",
     is_stream: bool = False,
     max_retries: int | None = None,
+    hardware: Hardware = Hardware.AUTO,
 ) -> JobRequest:
+    if hardware is not Hardware.AUTO:
+        requires = f"{hardware}:{requires.partition(':')[2]}"
     return JobRequest(
         scenario="720p-h264",
         queue=queue,
         priority=priority,
         engine=Engine.AUTO,
-        hardware=Hardware.AUTO,
+        hardware=hardware,
         requires=requires,
         is_stream=is_stream,
         parameters={},
@@ -57,6 +61,8 @@ def registration(
     token_hash: str | None = None,
     holding: frozenset[tuple[str, int]] = frozenset(),
     known_epoch: int | None = None,
+    devices: tuple[Device, ...] = (),
+    reserve_live: int = 0,
 ) -> Registration:
     return Registration(
         node_id=node_id,
@@ -64,9 +70,9 @@ def registration(
         address=address or f"{node_id}.example",
         name=node_id,
         type="server",
-        slots=slots,
+        devices=devices or (cpu(slots=slots, capabilities=capabilities),),
         queues=queues,
-        capabilities=capabilities,
+        reserve_live=reserve_live,
         hardware={},
         version="0",
         holding=holding,
@@ -74,10 +80,34 @@ def registration(
     )
 
 
+def cpu(*, slots: int = 1, capabilities: tuple[str, ...] = CPU_CAPABILITIES) -> Device:
+    return Device(id=CPU_DEVICE, name="CPU", slots=slots, capabilities=capabilities)
+
+
+def gpu(
+    number: int = 0, *, slots: int = 1, codecs: tuple[Codec, ...] = (Codec.H264, Codec.HEVC)
+) -> Device:
+    able = placement.capabilities((Hardware.NVENC, codec) for codec in codecs)
+    return Device(id=f"gpu{number}", name="NVIDIA L4", slots=slots, capabilities=able)
+
+
 def claim(
-    node_id: str = "node-1", claim_id: str = "claim-1", *, epoch: int = 1, seq: int = 0
+    node_id: str = "node-1",
+    claim_id: str = "claim-1",
+    *,
+    epoch: int = 1,
+    seq: int = 0,
+    device: str = CPU_DEVICE,
+    is_reserved: bool = False,
 ) -> Claim:
-    return Claim(node_id=node_id, epoch=epoch, claim_id=claim_id, heartbeat_seq=seq)
+    return Claim(
+        node_id=node_id,
+        epoch=epoch,
+        claim_id=claim_id,
+        heartbeat_seq=seq,
+        device=device,
+        is_reserved=is_reserved,
+    )
 
 
 def beat(

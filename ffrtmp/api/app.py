@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from ffrtmp import __version__, bootstrap, telemetry
-from ffrtmp.api import attempts, errors, health, jobs, nodes
+from ffrtmp.api import attempts, errors, health, jobs, nodes, queues
 from ffrtmp.api.limits import BodyLimit
 from ffrtmp.config import MasterSettings
 from ffrtmp.domain.errors import FarmError
@@ -45,7 +45,7 @@ def create_app(farm: Farm, settings: MasterSettings, metrics: MasterMetrics) -> 
     app.state.farm, app.state.settings, app.state.metrics = farm, settings, metrics
     errors.install(app)
     app.add_middleware(BodyLimit)
-    for module in (jobs, nodes, attempts, health):
+    for module in (jobs, nodes, queues, attempts, health):
         app.include_router(module.router, responses=errors.ANY_REFUSAL)
     return app
 

@@ -39,6 +39,8 @@ def claim(
         epoch=body.epoch,
         claim_id=body.claim_id,
         heartbeat_seq=body.heartbeat_seq,
+        device=body.device,
+        is_reserved=body.is_reserved,
     )
     try:
         grant = farm.attempts.claim(asked)

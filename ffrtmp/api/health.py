@@ -1,14 +1,11 @@
-"""Is it alive, is it ready, how long are the queues."""
+"""Is it alive, is it ready."""
 
 from fastapi import APIRouter
 
 from ffrtmp import __version__
-from ffrtmp.api import wire
-from ffrtmp.api.auth import KeyOwner
 from ffrtmp.api.state import FarmDep
 from ffrtmp.domain.errors import Unavailable
 from ffrtmp.domain.ranking import Queue
-from ffrtmp.schemas import QueueList
 
 router = APIRouter()
 
@@ -34,9 +31,3 @@ def ready(farm: FarmDep) -> dict[str, str]:
     if away:
         raise Unavailable(f"does not answer: {', '.join(away)}")
     return {"status": "ready"}
-
-
-@router.get("/queues", tags=["queues"])
-def queues(farm: FarmDep, _owner: KeyOwner) -> QueueList:
-    """Waiting and running per rank, best first."""
-    return wire.queue_list(farm.counts.board())

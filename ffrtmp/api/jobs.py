@@ -13,6 +13,7 @@ from ffrtmp.api.auth import KeyOwner
 from ffrtmp.api.body import StrictRoute
 from ffrtmp.api.state import FarmDep, JobReference
 from ffrtmp.domain.errors import InvalidRequest
+from ffrtmp.domain.job import Job
 from ffrtmp.schemas import (
     AttemptList,
     EventList,
@@ -25,6 +26,7 @@ from ffrtmp.schemas import (
     LogAnswer,
     LogQuery,
 )
+from ffrtmp.services.farm import Farm
 from ffrtmp.services.jobs import Idempotency
 from ffrtmp.store.jobs import JobFilter
 from ffrtmp.telemetry import current_traceparent
@@ -92,8 +94,7 @@ def list_jobs(farm: FarmDep, _owner: KeyOwner, query: Annotated[JobQuery, Query(
 @router.get("/jobs/{job}")
 def get_job(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> JobAnswer:
     """One job, with the reason why it waits."""
-    found = farm.jobs.get(job)
-    return wire.job_answer(found, waiting_reason=farm.explain.waiting_reason(found))
+    return _explained(farm, farm.jobs.get(job))
 
 
 @router.patch("/jobs/{job}")
@@ -106,6 +107,18 @@ def patch_job(job: JobReference, body: JobPatch, farm: FarmDep, _owner: KeyOwner
 def cancel(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> JobAnswer:
     """End a pending or running job; 409 once it commits or has ended."""
     return wire.job_answer(farm.jobs.cancel(job))
+
+
+@router.post("/jobs/{job}/pause")
+def pause(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> JobAnswer:
+    """Stop a running file encode where it is; 409 for a stream and for what does not run."""
+    return _explained(farm, farm.jobs.pause(job))
+
+
+@router.post("/jobs/{job}/resume")
+def resume(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> JobAnswer:
+    """Let a paused job go on, at once or as soon as its node has a slot."""
+    return _explained(farm, farm.jobs.resume(job))
 
 
 @router.post("/jobs/{job}/retry")
@@ -143,6 +156,10 @@ def logs(
         logs=found.text,
         error=found.error,
     )
+
+
+def _explained(farm: Farm, job: Job) -> JobAnswer:
+    return wire.job_answer(job, waiting=farm.explain.waiting(job))
 
 
 def _idempotency(owner: str, key: str | None, body: BaseModel) -> Idempotency | None:

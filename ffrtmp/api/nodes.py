@@ -13,6 +13,7 @@ from ffrtmp.api.body import StrictRoute, UnusableBody
 from ffrtmp.api.state import FarmDep, NodeReference, SettingsDep
 from ffrtmp.domain.attempt import AttemptProgress
 from ffrtmp.domain.compatibility import why_refused
+from ffrtmp.domain.device import CPU_DEVICE, Device
 from ffrtmp.domain.errors import VersionRefused
 from ffrtmp.domain.media import Codec, Hardware
 from ffrtmp.domain.node import Registration
@@ -71,9 +72,9 @@ def register(
             address=body.address,
             name=body.name or body.address,
             type=body.type,
-            slots=body.slots,
+            devices=_devices(body),
             queues=tuple(dict.fromkeys(body.queues)),
-            capabilities=tuple(body.capabilities) or EVERY_CPU_CODEC,
+            reserve_live=body.reserve_live,
             hardware=body.hardware,
             version=body.version,
             holding=frozenset((held.job_id, held.attempt) for held in body.holding),
@@ -134,6 +135,8 @@ def heartbeat(
         drain=answer.drain,
         node_timeout_seconds=settings.node_timeout,
         at=farm.context.now(),
+        devices_aside=list(answer.devices_aside),
+        canaries=list(answer.canaries),
     )
 
 
@@ -170,6 +173,16 @@ def undrain(node: NodeReference, farm: FarmDep, _owner: KeyOwner) -> NodeAnswer:
 def remove(node: NodeReference, farm: FarmDep, _owner: KeyOwner) -> None:
     """Forget a node; 409 while it runs attempts."""
     farm.nodes.remove(node)
+
+
+def _devices(body: NodeRegistration) -> tuple[Device, ...]:
+    if not body.devices:
+        able = tuple(body.capabilities) or EVERY_CPU_CODEC
+        return (Device(id=CPU_DEVICE, name="CPU", slots=body.slots, capabilities=able),)
+    return tuple(
+        Device(id=one.id, name=one.name, slots=one.slots, capabilities=tuple(one.capabilities))
+        for one in body.devices
+    )
 
 
 def _answer(farm: Farm, view: NodeView) -> NodeAnswer:

@@ -1,27 +1,34 @@
 """Domain values as answers."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from ffrtmp.domain.attempt import Attempt
+from ffrtmp.domain.device import Device
 from ffrtmp.domain.event import Event
-from ffrtmp.domain.job import Job
+from ffrtmp.domain.job import Job, JobStatus
+from ffrtmp.domain.node import Node
 from ffrtmp.schemas import (
     AttemptAnswer,
     ClaimAnswer,
+    DeviceAnswer,
     EventAnswer,
     JobAnswer,
     JobSpec,
     NodeAnswer,
+    PausedQueue,
     QueueList,
     RankCount,
     RunningAttempt,
+    WaitingAnswer,
 )
 from ffrtmp.services.attempts import Grant
-from ffrtmp.services.counts import QueueBoard
+from ffrtmp.services.explain import Waiting
 from ffrtmp.services.nodes import NodeView
+from ffrtmp.services.queues import QueueBoard
 
 
-def job_answer(job: Job, *, waiting_reason: str | None = None) -> JobAnswer:
+def job_answer(job: Job, *, waiting: Waiting | None = None) -> JobAnswer:
     """A job as people see it."""
     return JobAnswer(
         id=job.id,
@@ -46,9 +53,23 @@ def job_answer(job: Job, *, waiting_reason: str | None = None) -> JobAnswer:
         completed_at=job.completed_at,
         error=job.error,
         failure_reason=job.failure_reason,
-        waiting_reason=waiting_reason,
+        waiting_reason=None if waiting is None else waiting.reason,
+        waiting=_waiting(job, waiting),
         result=dict(job.result) if job.result is not None else None,
         trace_id=trace_id(job.trace_parent),
+    )
+
+
+def _waiting(job: Job, waiting: Waiting | None) -> WaitingAnswer | None:
+    if waiting is None or job.status is not JobStatus.PENDING:
+        return None
+    return WaitingAnswer(
+        rank=waiting.rank,
+        position=waiting.position,
+        jobs_ahead=waiting.jobs_ahead,
+        slots=waiting.slots,
+        slots_free=waiting.slots_free,
+        estimated_start_seconds=waiting.estimated_start_seconds,
     )
 
 
@@ -73,6 +94,9 @@ def attempt_answer(attempt: Attempt) -> AttemptAnswer:
         ended_at=attempt.ended_at,
         progress=attempt.progress,
         phase=attempt.phase,
+        device=attempt.device,
+        hardware=attempt.hardware,
+        pause=attempt.pause,
     )
 
 
@@ -99,6 +123,8 @@ def claim_answer(grant: Grant) -> ClaimAnswer:
         lease=grant.attempt.lease,
         spec=JobSpec.model_validate(grant.job.spec),
         committed_sha256=list(grant.committed_sha256),
+        device=grant.attempt.device,
+        hardware=grant.attempt.hardware,
         trace_parent=grant.job.trace_parent,
     )
 
@@ -106,14 +132,15 @@ def claim_answer(grant: Grant) -> ClaimAnswer:
 def node_answer(view: NodeView, *, numbers: dict[str, int]) -> NodeAnswer:
     """A node; ``numbers`` gives the sequence number of each job it runs."""
     node = view.node
+    busy = Counter(attempt.device for attempt in view.held if attempt.holds_slot)
     return NodeAnswer(
         id=node.id,
         name=node.name,
         address=node.address,
         type=node.type,
-        status=node.status(slots_busy=len(view.held)),
+        status=node.status(slots_busy=busy.total()),
         slots=node.slots,
-        slots_busy=len(view.held),
+        slots_busy=busy.total(),
         slots_lost=node.slots_lost,
         queues=list(node.queues),
         capabilities=list(node.capabilities),
@@ -122,6 +149,8 @@ def node_answer(view: NodeView, *, numbers: dict[str, int]) -> NodeAnswer:
         last_heartbeat=node.last_heartbeat_at,
         registered_at=node.registered_at,
         running=[_running(attempt, numbers) for attempt in view.held],
+        devices=[_device(node, device, busy[device.id]) for device in node.devices],
+        reserve_live=node.reserve_live,
         version=node.version,
         epoch=node.epoch,
         clock_skew_seconds=node.clock_skew_seconds,
@@ -138,18 +167,38 @@ def queue_list(board: QueueBoard) -> QueueList:
     """The queues, best rank first."""
     return QueueList(
         queues=[
-            RankCount(
-                queue=line.queue,
-                priority=line.priority,
-                rank=line.rank,
-                waiting=line.waiting,
-                running=line.running,
-                oldest_wait_seconds=line.oldest_wait_seconds,
+            RankCount.model_validate(
+                {
+                    "queue": line.queue,
+                    "priority": line.priority,
+                    "rank": line.rank,
+                    "hardware": line.hardware.value,
+                    "waiting": line.waiting,
+                    "running": line.running,
+                    "oldest_wait_seconds": line.oldest_wait_seconds,
+                    "slots": line.slots,
+                }
             )
-            for line in board.ranks
+            for line in board.lines
         ],
         slots=board.slots,
         slots_busy=board.slots_busy,
+        paused=[
+            PausedQueue(queue=queue, reason=pause.reason, since=pause.since)
+            for queue, pause in board.paused.items()
+        ],
+    )
+
+
+def _device(node: Node, device: Device, slots_busy: int) -> DeviceAnswer:
+    aside = node.set_aside.get(device.id)
+    return DeviceAnswer(
+        id=device.id,
+        name=device.name,
+        slots=device.slots,
+        slots_busy=slots_busy,
+        capabilities=list(device.capabilities),
+        set_aside=None if aside is None else aside.reason,
     )
 
 

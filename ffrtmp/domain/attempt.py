@@ -63,11 +63,11 @@ class Attempt:
     """One row of the attempts table.
 
     ``lease`` is the token whose holder may commit and report; ``lease_expires_farm``,
-    ``moved_farm`` (when progress last changed), ``listed_farm`` (when a heartbeat last named it,
-    None before the first) and ``ended_farm`` are readings of farm time. ``claimed_after`` is
-    the number of heartbeats the node had built when it asked; ``omissions`` counts later ones
-    that did not list the attempt. ``device`` is what it runs on, ``hardware`` with which kind of
-    encoder; ``is_reserved`` marks a slot that is kept for the live queue.
+    ``claimed_farm``, ``moved_farm`` (when progress last changed), ``listed_farm`` (when a
+    heartbeat last named it, None before the first) and ``ended_farm`` are readings of farm time.
+    ``claimed_after`` is the number of heartbeats the node had built when it asked; ``omissions``
+    counts later ones that did not list the attempt. ``device`` is what it runs on, ``hardware``
+    with which kind of encoder; ``is_reserved`` marks a slot that is kept for the live queue.
     """
 
     job_id: str
@@ -87,6 +87,7 @@ class Attempt:
     device: str = CPU_DEVICE
     hardware: Hardware = Hardware.CPU
     is_reserved: bool = False
+    claimed_farm: float = 0.0
     pause: Pause | None = None
     listed_farm: float | None = None
     progress: float = 0.0

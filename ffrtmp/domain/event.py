@@ -18,6 +18,10 @@ class EventKind(StrEnum):
     JOB_CANCELED = "job.canceled"
     JOB_RETRY_SCHEDULED = "job.retry_scheduled"
     JOB_RELEASED = "job.released"
+    JOB_PREEMPTED = "job.preempted"
+    JOB_PAUSED = "job.paused"
+    JOB_RESUMED = "job.resumed"
+    JOB_RAISED = "job.raised"
     JOB_RETRIED = "job.retried"
     JOB_REPRIORITIZED = "job.reprioritized"
     JOB_FAILURES_FORGIVEN = "job.failures_forgiven"
@@ -27,6 +31,10 @@ class EventKind(StrEnum):
     NODE_DRAINING = "node.draining"
     NODE_UNDRAINED = "node.undrained"
     NODE_REMOVED = "node.removed"
+    DEVICE_SET_ASIDE = "device.set_aside"
+    DEVICE_TRUSTED = "device.trusted"
+    QUEUE_PAUSED = "queue.paused"
+    QUEUE_RESUMED = "queue.resumed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

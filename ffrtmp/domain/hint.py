@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ffrtmp.domain.job import Job
 from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.placement import needs_gpu
 from ffrtmp.domain.ranking import Queue
@@ -23,6 +24,12 @@ class Hint:
 def queue_name(queue: Queue, hardware: Hardware) -> str:
     """The Celery queue of a job: ``live`` … ``batch``, or their ``.gpu`` family."""
     return f"{queue}{GPU_SUFFIX}" if needs_gpu(hardware) else str(queue)
+
+
+def hint_of(job: Job, *, on_gpu: bool = False) -> Hint:
+    """The message for a job: on the queue of its family, or on that of the GPUs."""
+    name = queue_name(job.queue, Hardware.GPU if on_gpu else job.hardware)
+    return Hint(job_id=job.id, rank=job.rank, queue_name=name)
 
 
 def node_queue_name(node_id: str, *, is_gpu: bool = False) -> str:

@@ -1,11 +1,13 @@
 """A node: a host, known by one identity, spoken for by one agent process at a time."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from ffrtmp.domain.breaker import WHOLE_NODE, SetAside
+from ffrtmp.domain.device import Device, all_capabilities
 from ffrtmp.domain.ranking import Queue
 
 CLOCK_SKEW_SECONDS = 5.0
@@ -43,11 +45,11 @@ class Registration:
     address: str
     name: str
     type: str
-    slots: int
+    devices: tuple[Device, ...]
     queues: tuple[Queue, ...]
-    capabilities: tuple[str, ...]
     hardware: Mapping[str, Any]
     version: str
+    reserve_live: int = 0
     holding: frozenset[tuple[str, int]] = frozenset()
     registration_id: str | None = None
     known_epoch: int | None = None
@@ -57,6 +59,8 @@ class Registration:
 class Node:
     """One row of the nodes table.
 
+    ``reserve_live`` slots of the CPU, and as many of all GPUs, run nothing but the live queue.
+    ``set_aside`` says which devices failed too often, WHOLE_NODE for the node itself.
     ``heard_farm`` is the farm time of its last heartbeat; ``clock_skew_seconds`` how far its
     clock is, at the least, ahead of the master's, or behind where it is negative.
     """
@@ -67,10 +71,10 @@ class Node:
     type: str
     token_hash: str
     epoch: int
-    slots: int
+    devices: tuple[Device, ...]
+    reserve_live: int
     slots_lost: int
     queues: tuple[Queue, ...]
-    capabilities: tuple[str, ...]
     hardware: Mapping[str, Any]
     version: str
     is_draining: bool
@@ -86,6 +90,7 @@ class Node:
     count."""
     drain_reason: str | None = None
     registration_id: str | None = None
+    set_aside: Mapping[str, SetAside] = field(default_factory=dict)
 
     def status(self, *, slots_busy: int) -> NodeStatus:
         """The one word that says most."""
@@ -94,6 +99,35 @@ class Node:
         if self.is_draining:
             return NodeStatus.DRAINING
         return NodeStatus.BUSY if slots_busy >= self.usable_slots else NodeStatus.AVAILABLE
+
+    @property
+    def slots(self) -> int:
+        """Attempts it can run at once, on all devices."""
+        return sum(device.slots for device in self.devices)
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What it can run, on any device."""
+        return all_capabilities(self.devices)
+
+    @property
+    def devices_at_work(self) -> Sequence[Device]:
+        """Its devices but those set aside."""
+        return [device for device in self.devices if device.id not in self.set_aside]
+
+    def device(self, device_id: str) -> Device | None:
+        """The device of an id."""
+        return next((device for device in self.devices if device.id == device_id), None)
+
+    def reserved_slots(self, *, is_gpu: bool) -> int:
+        """Slots of its CPU, or of all its GPUs, that are kept for the live queue."""
+        slots = sum(device.slots for device in self.devices if device.is_gpu == is_gpu)
+        return min(self.reserve_live, slots)
+
+    @property
+    def is_set_aside(self) -> bool:
+        """True where the farm itself took the whole node out of work."""
+        return self.is_draining and WHOLE_NODE in self.set_aside
 
     @property
     def usable_slots(self) -> int:

@@ -133,6 +133,11 @@ def check_input(location: str) -> str:
     return location
 
 
+def is_local(location: str | None) -> bool:
+    """True for an input that a checked job reads from the node itself: a path, or a test source."""
+    return location is None or not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", location)
+
+
 def check_output(location: str) -> str:
     """A local path ending in .mp4, .mkv or .webm, unchanged; ValueError otherwise."""
     _check_text(location)

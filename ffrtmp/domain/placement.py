@@ -1,14 +1,12 @@
-"""Which node may run which job."""
+"""Which node and device may run which job."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from ffrtmp.domain.device import GPU_FAMILIES, Device
 from ffrtmp.domain.job import Job
 from ffrtmp.domain.media import Codec, Hardware
 from ffrtmp.domain.node import Node
-
-GPU_FAMILIES = (Hardware.NVENC, Hardware.QSV, Hardware.VAAPI)
-
 
 TEN_BIT = "10bit"
 """Ends a requirement that only an encoder of 10 bit pictures meets."""
@@ -43,16 +41,44 @@ def needs_gpu(hardware: Hardware) -> bool:
     return hardware is Hardware.GPU or hardware in GPU_FAMILIES
 
 
-def can_run(node: Node, job: Job, *, now: datetime) -> bool:
-    """Whether a claim by this node may be given this job: the same rule as the store's claim."""
-    return (
-        node.accepts_work
-        and job.queue in node.queues
-        and job.requires in node.capabilities
-        and not is_avoiding(job, node.id, now=now)
-    )
+def takes_any(requires: str) -> bool:
+    """True for a need that both a GPU and the CPU meet."""
+    return requires.startswith(f"{Hardware.AUTO}:")
 
 
-def is_avoiding(job: Job, node_id: str, *, now: datetime) -> bool:
-    """True while a retry leaves the chance to a node it has not failed on."""
-    return job.avoid_node_id == node_id and job.avoid_until is not None and job.avoid_until > now
+def on_cpu(requires: str) -> str:
+    """The same need, met by the CPU only."""
+    return f"{Hardware.CPU}:{requires.partition(':')[2]}"
+
+
+def asked_need(hardware: Hardware, requires: str) -> str:
+    """What a job asked for at first, whatever a failure has made of its need since."""
+    return f"{hardware}:{requires.rpartition(':')[2]}"
+
+
+def place_of(node_id: str, device_id: str) -> str:
+    """How a job's ``avoid`` names a device of a node."""
+    return f"{node_id}/{device_id}"
+
+
+def is_avoiding(job: Job, node_id: str, device_id: str, *, now: datetime) -> bool:
+    """True while a retry leaves the chance to where it has not failed."""
+    if job.avoid_until is None or job.avoid_until <= now:
+        return False
+    return node_id in job.avoid or place_of(node_id, device_id) in job.avoid
+
+
+def able_devices(node: Node, job: Job) -> Sequence[Device]:
+    """The devices of a node that could run this job, with or without room, avoided or not."""
+    if not node.accepts_work or job.queue not in node.queues:
+        return ()
+    return [device for device in node.devices_at_work if job.requires in device.capabilities]
+
+
+def willing_devices(node: Node, job: Job, *, now: datetime) -> Sequence[Device]:
+    """Those on which a claim may be given this job: the same rule as the store's claim."""
+    return [
+        device
+        for device in able_devices(node, job)
+        if not is_avoiding(job, node.id, device.id, now=now)
+    ]

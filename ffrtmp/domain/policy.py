@@ -22,6 +22,14 @@ class FarmPolicy:
     """How long a due retry leaves the chance to a node with room that it has not failed on."""
     set_aside_after: int = 0
     """Different jobs in a row that fail for a node's own sake and set it aside; 0 for never."""
+    canary_after_seconds: float = 60.0
+    """Farm seconds until what was set aside may prove itself with one job; doubled by failures."""
+    gpu_patience_seconds: float = 5.0
+    """How long a job that could also run on a CPU is left to a GPU with room."""
+    max_wait_seconds: float | None = None
+    """Farm seconds of waiting that bring the worst rank to the front; None keeps strict order."""
+    preempts_batch: bool = False
+    """Whether a live job that finds every slot busy takes one from a batch attempt."""
     omissions_until_lost: int = 2
     """Heartbeats that may leave a lease out before it counts as lost."""
 

@@ -1,5 +1,7 @@
 """Strict order: queue first (live 10 > default 5 > batch 1), then priority (3 > 2 > 1)."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -17,6 +19,14 @@ class Priority(StrEnum):
     HIGH = "high"
     MEDIUM = "medium"
     LOW = "low"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuePause:
+    """Since when nothing of a queue starts, and why."""
+
+    reason: str | None
+    since: datetime
 
 
 BEST_RANK = 0

@@ -2,11 +2,12 @@
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ffrtmp.domain.attempt import Attempt, AttemptState, Outcome, Report
 from ffrtmp.domain.breaker import HOST_SIDE
+from ffrtmp.domain.device import CPU_DEVICE, Device, hardware_for
 from ffrtmp.domain.errors import (
     FarmError,
     HashConflict,
@@ -20,20 +21,30 @@ from ffrtmp.domain.errors import (
 from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.domain.job import Job, JobStatus
 from ffrtmp.domain.node import Node
+from ffrtmp.domain.occupancy import Occupancy
+from ffrtmp.domain.ranking import Queue
 from ffrtmp.services.breaker import Breaker
 from ffrtmp.services.context import Context
 from ffrtmp.services.endings import Ending, end_attempt
+from ffrtmp.services.pauses import Pauses
+from ffrtmp.services.room import canaries_due, gpus_with_room
 from ffrtmp.store.engine import Transaction
+from ffrtmp.store.jobs import Offer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A node asks for work; ``claim_id`` is the same on every repeat of one question."""
+    """A node asks for work for a free slot of a device, reserved for the live queue or not.
+
+    ``claim_id`` is the same on every repeat of one question.
+    """
 
     node_id: str
     epoch: int
     claim_id: str
     heartbeat_seq: int
+    device: str = CPU_DEVICE
+    is_reserved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,23 +62,27 @@ class AttemptService:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._breaker = Breaker(context)
+        self._pauses = Pauses(context)
 
     def claim(self, asked: Claim) -> Grant | None:
-        """The best-ranked job this node can run, under a new lease; None if there is none.
+        """The best-ranked job this slot can run, under a new lease; None if there is none.
 
-        The same ``claim_id`` gets the same grant while it lives. StaleEpoch, NodeNotAccepting.
+        Where a suspended attempt of the device has the better place, it goes on instead. The same
+        ``claim_id`` gets the same grant while it lives. StaleEpoch, NodeNotAccepting.
         """
         with self._context.store.write() as tx:
             node = _speaking(tx, asked.node_id, asked.epoch)
             earlier = tx.attempts.of_claim(node.id, asked.claim_id)
             if earlier is not None:
                 return self._granted_before(tx, earlier)
-            if not node.accepts_work:
-                state = "draining" if node.is_draining else "offline"
-                raise NodeNotAccepting(f"node {node.name} is {state}")
-            if tx.attempts.count_live(node.id) >= node.usable_slots:
+            device = node.device(asked.device)
+            if device is None:
+                raise InvalidRequest(f"node {node.name} has no {asked.device}", field="device")
+            farm_seconds = self._context.farm_seconds(tx)
+            self._check_accepting(tx, node, device, farm_seconds)
+            if not _has_room(tx, node, device, is_reserved=asked.is_reserved):
                 return None
-            return self._grant(tx, node, asked)
+            return self._grant_or_resume(tx, node, device, asked, farm_seconds)
 
     def commit(
         self,
@@ -100,8 +115,10 @@ class AttemptService:
     def report(self, said: Report) -> Job:
         """The end of an attempt in its node's words. StaleLease, NotCommitted, HashConflict."""
         job = self._report(said)
-        if said.outcome is Outcome.FAILED and said.failure_class in HOST_SIDE:
-            self._breaker.judge(said.node_id)
+        if said.outcome is Outcome.COMPLETED:
+            self._breaker.trust(said.job_id, said.number)
+        elif said.failure_class in HOST_SIDE:
+            self._breaker.judge(said.job_id, said.number)
         return job
 
     def _report(self, said: Report) -> Job:
@@ -147,10 +164,49 @@ class AttemptService:
             job=job, attempt=attempt, committed_sha256=tx.attempts.committed_hashes(job.id)
         )
 
-    def _grant(self, tx: Transaction, node: Node, asked: Claim) -> Grant | None:
+    def _check_accepting(
+        self, tx: Transaction, node: Node, device: Device, farm_seconds: float
+    ) -> None:
+        """NodeNotAccepting, unless this may be the canary job of what was set aside."""
+        if node.is_offline or (node.is_draining and not node.is_set_aside):
+            state = "offline" if node.is_offline else "draining"
+            raise NodeNotAccepting(f"node {node.name} is {state}")
+        if node.is_set_aside or device.id in node.set_aside:
+            held = tx.attempts.live_on(node.id)
+            after = self._context.policy.canary_after_seconds
+            due = canaries_due(node, held, farm_seconds=farm_seconds, after_seconds=after)
+            if device.id not in due:
+                raise NodeNotAccepting(f"{device.id} of node {node.name} is set aside")
+
+    def _grant_or_resume(
+        self, tx: Transaction, node: Node, device: Device, asked: Claim, farm_seconds: float
+    ) -> Grant | None:
+        waiting = None if asked.is_reserved else self._pauses.next_on(tx, node, device)
+        offer = self._offer(tx, node, device, asked)
+        if waiting is not None:
+            offer = replace(offer, better_than=waiting.place)
+        grant = self._grant(tx, offer, asked, farm_seconds)
+        if grant is None and waiting is not None:
+            self._pauses.let_go_on(tx, waiting.attempt)
+        return grant
+
+    def _offer(self, tx: Transaction, node: Node, device: Device, asked: Claim) -> Offer:
+        served = [Queue.LIVE] if asked.is_reserved else list(Queue)
+        paused = tx.clock.paused_queues()
+        return Offer(
+            node=node,
+            device=device,
+            queues=[one for one in served if one in node.queues and one not in paused],
+            left_to_gpus=() if device.is_gpu else gpus_with_room(tx),
+            gpu_patience_seconds=self._context.policy.gpu_patience_seconds,
+        )
+
+    def _grant(
+        self, tx: Transaction, offer: Offer, asked: Claim, farm_seconds: float
+    ) -> Grant | None:
         now, policy = self._context.now(), self._context.policy
-        farm_seconds = self._context.farm_seconds(tx)
-        job = tx.jobs.claim_best(node, farm_seconds=farm_seconds, now=now)
+        node, device = offer.node, offer.device
+        job = tx.jobs.claim_best(offer, farm_seconds=farm_seconds, now=now)
         if job is None:
             return None
         attempt = Attempt(
@@ -168,10 +224,15 @@ class AttemptService:
             started_at=now,
             moved_farm=farm_seconds,
             stall_after_seconds=policy.stall_after(job.queue),
+            device=device.id,
+            hardware=hardware_for(job.requires, device),
+            is_reserved=asked.is_reserved,
+            claimed_farm=farm_seconds,
         )
         committed = tx.attempts.committed_hashes(job.id) if job.attempt > 1 else ()
         tx.attempts.insert(attempt)
-        tx.events.append(self._event(EventKind.JOB_CLAIMED, attempt, {"rank": job.rank}))
+        where = {"device": attempt.device, "hardware": attempt.hardware}
+        tx.events.append(self._event(EventKind.JOB_CLAIMED, attempt, {"rank": job.rank} | where))
         return Grant(job=job, attempt=attempt, committed_sha256=committed)
 
     def _complete(self, tx: Transaction, job: Job, attempt: Attempt, said: Report) -> None:
@@ -239,6 +300,13 @@ def _speaking(tx: Transaction, node_id: str, epoch: int) -> Node:
     if node.epoch != epoch:
         raise StaleEpoch(f"node {node.name} has registered again since epoch {epoch}")
     return node
+
+
+def _has_room(tx: Transaction, node: Node, device: Device, *, is_reserved: bool) -> bool:
+    occupancy = Occupancy.of(tx.attempts.taken(node.id))
+    if is_reserved:
+        return occupancy.reserved_free(node, device) > 0
+    return occupancy.free(node, device, is_live=False) > 0
 
 
 def _held(

@@ -1,20 +1,28 @@
 """How an attempt ends and what becomes of its job: the one place for every cause."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from ffrtmp.domain.attempt import Attempt, Outcome
 from ffrtmp.domain.breaker import HOST_SIDE
+from ffrtmp.domain.device import CPU_DEVICE, Device
 from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.domain.job import HELD, Job, JobStatus
-from ffrtmp.domain.placement import can_run
+from ffrtmp.domain.node import Node
+from ffrtmp.domain.occupancy import Occupancy
+from ffrtmp.domain.placement import able_devices, on_cpu, place_of, takes_any
+from ffrtmp.domain.ranking import Queue
 from ffrtmp.domain.retry import FailureClass, GiveUp, Retry
 from ffrtmp.services.context import Context
 from ffrtmp.store.engine import Transaction
+from ffrtmp.store.jobs import storable_places
 
 NODES_CONSIDERED = 50
+PLACES_REMEMBERED = 20
+GPUS_TRIED = 2
+"""GPUs that may fail a job that a CPU can do as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +58,8 @@ def end_attempt(
         return ended
     if ending.outcome in (Outcome.FAILED, Outcome.NODE_LOST):
         _fail(context, tx, job, attempt, ending)
-    elif ending.outcome is Outcome.RELEASED:
-        _release(tx, job, attempt, ending, context)
+    elif ending.outcome in (Outcome.RELEASED, Outcome.PREEMPTED):
+        _give_back(tx, job, attempt, ending, context)
     return True
 
 
@@ -90,45 +98,83 @@ def _schedule(
 ) -> None:
     now = context.now()
     retry_at = now + timedelta(seconds=delay)
-    avoid_seconds = _avoid_seconds(context, tx, job, attempt, ending)
+    elsewhere = _elsewhere(context, tx, job, attempt, ending)
     tx.jobs.move(
         job,
         JobStatus.PENDING,
         failures=job.failures + 1,
         retry_at=retry_at,
-        avoid_node_id=attempt.node_id if avoid_seconds else None,
-        avoid_until=retry_at + timedelta(seconds=avoid_seconds),
+        requires=elsewhere.requires,
+        avoid=storable_places(elsewhere.avoid),
+        avoid_until=retry_at + timedelta(seconds=elsewhere.seconds),
         **_back_in_line(job, attempt, ending),
         error=ending.error,
         failure_reason=ending.failure,
     )
-    facts = {"failures": job.failures + 1, "delay_seconds": delay}
+    facts: dict[str, Any] = {"failures": job.failures + 1, "delay_seconds": delay}
+    if elsewhere.requires != job.requires:
+        facts["requires"] = elsewhere.requires
     tx.events.append(_event(EventKind.JOB_RETRY_SCHEDULED, job, attempt, ending, context, facts))
 
 
-def _avoid_seconds(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """Where a retry goes: its need, the places it has failed at, and for how long they are left
+    to last."""
+
+    requires: str
+    avoid: Sequence[str]
+    seconds: float
+
+
+def _elsewhere(
     context: Context, tx: Transaction, job: Job, attempt: Attempt, ending: Ending
-) -> float:
-    """How long a due retry is left to other nodes; 0 where no other could run it.
+) -> Elsewhere:
+    """A retry prefers a place it has not failed at: a few seconds where such a one has room.
 
-    A few seconds where another has room. Longer where the failure may be the node's own: such a
-    node is idle soonest and would spend the whole budget of its jobs while the others are busy.
+    Longer where the failure may be the node's own: such a node is idle soonest and would spend
+    the whole budget of its jobs while the others are busy. After a GPU's own failure another GPU
+    comes first; where there is none, or a second one failed too, a job that may runs on a CPU.
     """
-    now, policy = context.now(), context.policy
-    others = [
-        node
+    policy = context.policy
+    is_gpu_failure = ending.failure is FailureClass.HARDWARE and attempt.device != CPU_DEVICE
+    failed_at = place_of(attempt.node_id, attempt.device) if is_gpu_failure else attempt.node_id
+    avoid = list(dict.fromkeys((*job.avoid, failed_at)))[-PLACES_REMEMBERED:]
+    others: Sequence[tuple[Node, Device]] = [
+        (node, device)
         for node in tx.nodes.accepting(limit=NODES_CONSIDERED)
-        if node.id != attempt.node_id and can_run(node, job, now=now)
+        for device in able_devices(node, job)
+        if node.id not in avoid and place_of(node.id, device.id) not in avoid
     ]
+    requires = job.requires
+    if is_gpu_failure and takes_any(requires):
+        others, requires = _after_gpu_failure(requires, avoid, others)
     if others and policy.set_aside_after and ending.failure in HOST_SIDE:
-        return policy.retry.cap_seconds
-    has_room = any(tx.attempts.count_live(node.id) < node.usable_slots for node in others)
-    return policy.avoid_seconds if has_room else 0.0
+        return Elsewhere(requires=requires, avoid=avoid, seconds=policy.retry.cap_seconds)
+    occupancy = Occupancy.of(tx.attempts.taken()) if others else Occupancy()
+    has_room = any(occupancy.free(*one, is_live=job.queue is Queue.LIVE) for one in others)
+    return Elsewhere(
+        requires=requires, avoid=avoid, seconds=policy.avoid_seconds if has_room else 0.0
+    )
 
 
-def _release(tx: Transaction, job: Job, attempt: Attempt, ending: Ending, context: Context) -> None:
+def _after_gpu_failure(
+    requires: str, avoid: Sequence[str], others: Sequence[tuple[Node, Device]]
+) -> tuple[Sequence[tuple[Node, Device]], str]:
+    failed_gpus = sum("/" in place for place in avoid)
+    gpus = [(node, device) for node, device in others if device.is_gpu]
+    if gpus and failed_gpus < GPUS_TRIED:
+        return gpus, requires
+    return [(node, device) for node, device in others if not device.is_gpu], on_cpu(requires)
+
+
+def _give_back(
+    tx: Transaction, job: Job, attempt: Attempt, ending: Ending, context: Context
+) -> None:
     tx.jobs.move(job, JobStatus.PENDING, **_back_in_line(job, attempt, ending))
-    tx.events.append(_event(EventKind.JOB_RELEASED, job, attempt, ending, context, {}))
+    is_preempted = ending.outcome is Outcome.PREEMPTED
+    kind = EventKind.JOB_PREEMPTED if is_preempted else EventKind.JOB_RELEASED
+    tx.events.append(_event(kind, job, attempt, ending, context, {}))
 
 
 def _back_in_line(job: Job, attempt: Attempt, ending: Ending) -> dict[str, object]:

@@ -9,6 +9,7 @@ from ffrtmp.services.counts import Counts
 from ffrtmp.services.explain import Explain
 from ffrtmp.services.jobs import JobService
 from ffrtmp.services.nodes import NodeService
+from ffrtmp.services.queues import QueueService
 from ffrtmp.services.reconciler import Reconciler
 from ffrtmp.services.retention import Retention
 from ffrtmp.store.engine import Store
@@ -25,6 +26,7 @@ class Farm:
     reconciler: Reconciler
     retention: Retention
     counts: Counts
+    queues: QueueService
     explain: Explain
 
     @classmethod
@@ -38,6 +40,7 @@ class Farm:
             reconciler=Reconciler(context),
             retention=Retention(context),
             counts=Counts(context),
+            queues=QueueService(context),
             explain=Explain(context),
         )
 

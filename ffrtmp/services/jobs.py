@@ -8,11 +8,15 @@ from sqlalchemy.exc import IntegrityError
 from ffrtmp.domain.attempt import Attempt, Outcome
 from ffrtmp.domain.errors import IdempotencyMismatch, JobStateConflict, NotFound
 from ffrtmp.domain.event import Event, EventKind
-from ffrtmp.domain.hint import Hint, queue_name
-from ffrtmp.domain.job import Job, JobRequest, JobStatus
+from ffrtmp.domain.hint import hint_of
+from ffrtmp.domain.job import UNCOMMITTED, Job, JobRequest, JobStatus
+from ffrtmp.domain.placement import asked_need, takes_any
 from ffrtmp.domain.ranking import Priority, Queue
 from ffrtmp.services.context import Context
 from ffrtmp.services.endings import Ending, end_attempt
+from ffrtmp.services.pauses import Pauses
+from ffrtmp.services.preemption import Preemption
+from ffrtmp.services.room import gpus_with_room
 from ffrtmp.store.engine import Transaction
 from ffrtmp.store.jobs import JobFilter
 
@@ -41,6 +45,8 @@ class JobService:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._pauses = Pauses(context)
+        self._preemption = Preemption(context, self._pauses)
 
     def submit(
         self,
@@ -55,8 +61,7 @@ class JobService:
         """
         jobs, are_new = self._stored_once(requests, trace_parent, idempotency)
         if are_new:
-            for job in jobs:
-                self._ring(job)
+            self._ring_for(jobs)
         return jobs
 
     def get(self, reference: str | int) -> Job:
@@ -107,9 +112,9 @@ class JobService:
             job = _locked(tx, reference)
             if job.status is JobStatus.CANCELED:
                 return job
-            if job.status not in (JobStatus.PENDING, JobStatus.RUNNING):
+            if job.status is not JobStatus.PENDING and job.status not in UNCOMMITTED:
                 raise JobStateConflict(f"a job that is {job.status} cannot be canceled")
-            node_id = job.node_id if job.status is JobStatus.RUNNING else None
+            node_id = job.node_id if job.status in UNCOMMITTED else None
             self._cancel(tx, job)
         if node_id is not None:
             self._context.bell.nudge(node_id)
@@ -131,7 +136,10 @@ class JobService:
                 JobStatus.PENDING,
                 failures=0,
                 retry_at=None,
-                avoid_node_id=None,
+                rank=job.base_rank,
+                waiting_farm=self._context.farm_seconds(tx),
+                requires=asked_need(job.hardware, job.requires),
+                avoid="",
                 avoid_until=None,
                 completed_at=None,
                 started_at=None,
@@ -141,8 +149,25 @@ class JobService:
                 failure_reason=None,
             )
             tx.events.append(self._event(EventKind.JOB_RETRIED, job, was=job.status))
-        self._ring(job)
-        return self.get(job.id)
+        job = self.get(job.id)
+        self._ring_for([job])
+        return job
+
+    def pause(self, reference: str | int) -> Job:
+        """Stop a running file encode where it is, its slot given to others; twice is once.
+
+        JobStateConflict for a stream, and for a job that does not run.
+        """
+        with self._context.store.write() as tx:
+            attempt = self._pauses.pause(tx, _locked(tx, reference))
+        self._context.bell.nudge(attempt.node_id)
+        return self.get(attempt.job_id)
+
+    def resume(self, reference: str | int) -> Job:
+        """Let a paused job go on, at once or as soon as its node has a slot; twice is once."""
+        with self._context.store.write() as tx:
+            attempt = self._pauses.resume(tx, _locked(tx, reference))
+        return self.get(attempt.job_id)
 
     def reprioritize(
         self, reference: str | int, *, queue: Queue | None, priority: Priority | None
@@ -151,14 +176,15 @@ class JobService:
         with self._context.store.write() as tx:
             job = _locked(tx, reference)
             to_queue, to_priority = queue or job.queue, priority or job.priority
-            if not tx.jobs.replace_rank(job, to_queue, to_priority):
+            farm_seconds = self._context.farm_seconds(tx)
+            if not tx.jobs.replace_rank(job, to_queue, to_priority, farm_seconds=farm_seconds):
                 raise JobStateConflict(f"a job that is {job.status} has no place to change")
             if (to_queue, to_priority) == (job.queue, job.priority):
                 return job
             moved = self._event(EventKind.JOB_REPRIORITIZED, job, queue=to_queue, to=to_priority)
             tx.events.append(moved)
         job = self.get(job.id)
-        self._ring(job)
+        self._ring_for([job])
         return job
 
     def _stored_once(
@@ -203,6 +229,7 @@ class JobService:
             job_id=self._context.new_id(),
             max_retries=default if request.max_retries is None else request.max_retries,
             trace_parent=trace_parent,
+            farm_seconds=self._context.farm_seconds(tx),
             now=self._context.now(),
         )
         tx.events.append(self._event(EventKind.JOB_SUBMITTED, job, rank=job.rank))
@@ -211,7 +238,7 @@ class JobService:
     def _cancel(self, tx: Transaction, job: Job) -> None:
         now = self._context.now()
         hold: float | None = job.hold_until_farm
-        if job.status is JobStatus.RUNNING:
+        if job.status in UNCOMMITTED:
             attempt = tx.attempts.lock(job.id, job.attempt)
             if attempt is not None:
                 ending = Ending(outcome=Outcome.CANCELED, error="canceled")
@@ -220,9 +247,16 @@ class JobService:
         tx.jobs.move(job, JobStatus.CANCELED, completed_at=now, hold_until_farm=hold, retry_at=None)
         tx.events.append(self._event(EventKind.JOB_CANCELED, job, was=job.status))
 
-    def _ring(self, job: Job) -> None:
-        name = queue_name(job.queue, job.hardware)
-        self._context.bell.ring(Hint(job_id=job.id, rank=job.rank, queue_name=name))
+    def _ring_for(self, jobs: Sequence[Job]) -> None:
+        """A job that may run on a GPU with room is rung there: GPUs come first."""
+        gpus: Sequence[str] = ()
+        if any(takes_any(job.requires) for job in jobs):
+            with self._context.store.read() as tx:
+                gpus = gpus_with_room(tx)
+        for job in jobs:
+            self._context.bell.ring(hint_of(job, on_gpu=job.requires in gpus))
+        if any(job.queue is Queue.LIVE for job in jobs):
+            self._preemption.run_once()
 
     def _event(self, kind: EventKind, job: Job, **data: object) -> Event:
         return Event(kind=kind, at=self._context.now(), job_id=job.id, data=data)

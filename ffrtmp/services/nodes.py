@@ -9,12 +9,14 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from ffrtmp.domain.attempt import Attempt, AttemptProgress, Order, Outcome
+from ffrtmp.domain.breaker import WHOLE_NODE
 from ffrtmp.domain.errors import AddressTaken, Forbidden, NodeHasWork, NotFound, StaleEpoch
 from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.domain.node import Node, Registration
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.services.context import Context
 from ffrtmp.services.endings import Ending, end_attempt
+from ffrtmp.services.room import canaries_due
 from ffrtmp.store.engine import Transaction
 
 log = logging.getLogger(__name__)
@@ -53,10 +55,13 @@ class Beat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeatAnswer:
-    """The order for each listed attempt, in the order listed, and whether to take nothing new."""
+    """The order for each listed attempt, in the order listed, whether to take nothing new, which
+    devices are set aside, and which of all may claim one job nevertheless."""
 
     orders: Sequence[tuple[AttemptProgress, Order]]
     drain: bool
+    devices_aside: Sequence[str]
+    canaries: Sequence[str]
 
 
 class NodeService:
@@ -97,7 +102,12 @@ class NodeService:
             ]
             if is_newest:
                 self._note_omissions(tx, node, beat)
-            return BeatAnswer(orders=orders, drain=node.is_draining)
+            return BeatAnswer(
+                orders=orders,
+                drain=node.is_draining,
+                devices_aside=[one.id for one in node.devices if one.id in node.set_aside],
+                canaries=self._canaries(tx, node, farm_seconds),
+            )
 
     def drain(self, reference: str, *, reason: str | None) -> NodeView:
         """Nothing new for this node; what runs finishes."""
@@ -211,15 +221,22 @@ class NodeService:
         *,
         is_news: bool,
     ) -> Order:
-        is_renewed = is_news and tx.attempts.note_progress(
-            said,
-            node_id=node.id,
-            expires_farm=farm_seconds + self._context.policy.node_timeout_seconds,
-            farm_seconds=farm_seconds,
-        )
-        if is_renewed:
-            return Order.GO_ON
-        return _order_of(tx.attempts.get(said.job_id, said.number), node)
+        order = None
+        if is_news:
+            order = tx.attempts.note_progress(
+                said,
+                node_id=node.id,
+                expires_farm=farm_seconds + self._context.policy.node_timeout_seconds,
+                farm_seconds=farm_seconds,
+            )
+        return order or _order_of(tx.attempts.get(said.job_id, said.number), node)
+
+    def _canaries(self, tx: Transaction, node: Node, farm_seconds: float) -> Sequence[str]:
+        if not node.set_aside:
+            return ()
+        after = self._context.policy.canary_after_seconds
+        held = tx.attempts.live_on(node.id)
+        return canaries_due(node, held, farm_seconds=farm_seconds, after_seconds=after)
 
     def _note_omissions(self, tx: Transaction, node: Node, beat: Beat) -> None:
         listed = {(said.job_id, said.number) for said in beat.attempts}
@@ -262,7 +279,11 @@ class NodeService:
                 kind = EventKind.NODE_DRAINING if is_draining else EventKind.NODE_UNDRAINED
                 tx.events.append(self._event(kind, node, reason=reason))
             tx.nodes.set_draining(node.id, is_draining=is_draining, reason=reason)
-            if not is_draining:
+            if is_draining:
+                # An operator's drain ends with the operator's word, not with a canary.
+                kept = {name: one for name, one in node.set_aside.items() if name != WHOLE_NODE}
+                tx.nodes.set_aside(node.id, kept)
+            else:
                 tx.nodes.trust(node.id, farm_seconds=self._context.farm_seconds(tx))
         return self.get(node.id)
 
@@ -278,6 +299,8 @@ def _order_of(attempt: Attempt | None, node: Node) -> Order:
     if attempt.outcome is Outcome.CANCELED:
         return Order.CANCEL
     # Completed: its own report was accepted and the answer got lost; there is nothing to undo.
+    if attempt.is_live and attempt.pause is not None:
+        return Order.PAUSE
     is_wanted = attempt.is_live or attempt.outcome is Outcome.COMPLETED
     return Order.GO_ON if is_wanted else Order.GONE
 

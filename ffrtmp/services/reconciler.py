@@ -1,26 +1,22 @@
 """Beat's loop: what should be, made true again. One pass per call, every step idempotent."""
 
 import logging
-from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from ffrtmp.domain.attempt import Attempt, Outcome
 from ffrtmp.domain.errors import Unavailable
 from ffrtmp.domain.event import Event, EventKind
-from ffrtmp.domain.hint import Hint, node_queue_name, queue_names
-from ffrtmp.domain.job import Job
-from ffrtmp.domain.node import Node
-from ffrtmp.domain.placement import can_run
 from ffrtmp.domain.retry import FailureClass
+from ffrtmp.services.ageing import Ageing
 from ffrtmp.services.context import Context
 from ffrtmp.services.endings import Ending, end_attempt
+from ffrtmp.services.pauses import Pauses
+from ffrtmp.services.preemption import Preemption
+from ffrtmp.services.topup import TopUp
 
 log = logging.getLogger(__name__)
 
 ENDED_PER_PASS = 1000
-JOBS_PLACED_PER_PASS = 32
-NODES_PLACED_PER_PASS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +27,23 @@ class Pass:
     expired: int
     stalled: int
     offline: int
+    resumed: int
+    raised: int
+    made_room: int
     hints_pushed: int
     broker_answers: bool
 
 
 class Reconciler:
-    """Leases, silence, stalls, missing hints."""
+    """Leases, silence, stalls, whose turn it is, missing hints."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        pauses = Pauses(context)
+        self._pauses = pauses
+        self._ageing = Ageing(context)
+        self._preemption = Preemption(context, pauses)
+        self._top_up = TopUp(context)
 
     def run_once(self) -> Pass:
         """One pass; a second one at the same moment finds nothing left to do."""
@@ -47,8 +51,11 @@ class Reconciler:
         expired = self._expire(farm_seconds)
         stalled = self._end_stalled()
         offline = self._mark_offline(farm_seconds)
+        resumed = self._pauses.run_once()
+        raised = self._ageing.run_once()
+        made_room = self._preemption.run_once()
         try:
-            pushed, answers = self._top_up(farm_seconds), True
+            pushed, answers = self._top_up.run_once(), True
         except Unavailable as error:
             log.warning("hints not topped up: %s", error)
             pushed, answers = 0, False
@@ -57,6 +64,9 @@ class Reconciler:
             expired=expired,
             stalled=stalled,
             offline=offline,
+            resumed=resumed,
+            raised=raised,
+            made_room=made_room,
             hints_pushed=pushed,
             broker_answers=answers,
         )
@@ -131,70 +141,3 @@ class Reconciler:
                     Event(kind=EventKind.NODE_OFFLINE, at=now, node_id=node_id, data={})
                 )
             return marked
-
-    def _top_up(self, farm_seconds: float) -> int:
-        """Heal every loss of messages, by count: due jobs minus hints waiting, per queue."""
-        now, policy = self._context.now(), self._context.policy
-        latest = now + timedelta(seconds=policy.retry.cap_seconds)
-        avoid_until = latest + timedelta(seconds=policy.avoid_seconds)
-        with self._context.store.write() as tx:
-            tx.jobs.pull_in_retries(latest=latest, avoid_until=avoid_until)
-        with self._context.store.read() as tx:
-            best = tx.jobs.best_due(farm_seconds=farm_seconds, now=now, limit=JOBS_PLACED_PER_PASS)
-            if not best:
-                return 0
-            nodes = tx.nodes.accepting(limit=NODES_PLACED_PER_PASS)
-            held = tx.attempts.counts_live()
-        have_room = {node.id for node in nodes if held.get(node.id, 0) < node.usable_slots}
-        hints = [
-            *self._missing(farm_seconds),
-            *self._for_the_right_nodes(best, nodes, have_room),
-        ]
-        return self._context.bell.push(hints)
-
-    def _missing(self, farm_seconds: float) -> Sequence[Hint]:
-        now, window = self._context.now(), self._context.policy.hint_window
-        waiting = {name: self._context.bell.waiting(name) for name in queue_names(with_gpu=True)}
-        hints: list[Hint] = []
-        with self._context.store.read() as tx:
-            for name, count in waiting.items():
-                if count >= window:
-                    continue
-                due = tx.jobs.count_due(name, farm_seconds=farm_seconds, now=now, window=window)
-                if due > count:
-                    hints += tx.jobs.hints_due(
-                        name, farm_seconds=farm_seconds, now=now, limit=due - count
-                    )
-        return hints
-
-    def _for_the_right_nodes(
-        self, best: Sequence[Job], nodes: Sequence[Node], have_room: Container[str]
-    ) -> Sequence[Hint]:
-        """Hints for the own queues of nodes that can run a due job where others cannot.
-
-        A node without room is not rung: it would keep the hint while others could start.
-        """
-        now, bell = self._context.now(), self._context.bell
-        few: dict[tuple[str | None, ...], Sequence[Node]] = {}
-        asked: set[str] = set()
-        hints = []
-        for job in best:
-            alike = (job.queue, job.requires, job.avoid_node_id)
-            if alike not in few:
-                able = _the_few_that_can(job, nodes, now=now)
-                few[alike] = [node for node in able if node.id in have_room]
-            node = next((node for node in few[alike] if node.id not in asked), None)
-            if node is None:
-                continue
-            asked.add(node.id)
-            name = node_queue_name(node.id)
-            if bell.waiting(name) == 0:
-                hints.append(Hint(job_id=job.id, rank=job.rank, queue_name=name))
-        return hints
-
-
-def _the_few_that_can(job: Job, nodes: Sequence[Node], *, now: datetime) -> Sequence[Node]:
-    """The nodes that can run this job; none where every node that hears its queue can."""
-    hearing = [node for node in nodes if job.queue in node.queues]
-    able = [node for node in hearing if can_run(node, job, now=now)]
-    return able if len(able) < len(hearing) else ()

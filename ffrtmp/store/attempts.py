@@ -1,17 +1,40 @@
 """Attempts in the store: leases, progress, history and logs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from ffrtmp.domain.attempt import Attempt, AttemptProgress, AttemptState, Outcome
+from ffrtmp.domain.attempt import (
+    Attempt,
+    AttemptProgress,
+    AttemptState,
+    Order,
+    Outcome,
+    Pause,
+)
+from ffrtmp.domain.media import Hardware
+from ffrtmp.domain.occupancy import Taken
+from ffrtmp.domain.parameters import is_local
+from ffrtmp.domain.preemption import Running
+from ffrtmp.domain.ranking import Queue
 from ffrtmp.domain.retry import FailureClass
-from ffrtmp.store.tables import IS_ENDED, attempt_logs, attempts
+from ffrtmp.store.tables import IS_ENDED, attempt_logs, attempts, jobs
 
 _LIVE = attempts.c.state != IS_ENDED
+
+
+_PLACE = ("rank", "sequence_number")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspended:
+    """An attempt that made room, and its job's place: rank and sequence number."""
+
+    attempt: Attempt
+    place: tuple[int, int]
 
 
 class Attempts:
@@ -51,10 +74,66 @@ class Attempts:
         query = sa.select(sa.func.count()).select_from(attempts)
         return self._db.execute(query.where(attempts.c.node_id == node_id, _LIVE)).scalar_one()
 
-    def counts_live(self) -> Mapping[str, int]:
-        """How many leases each node holds, of those that hold any."""
-        query = sa.select(attempts.c.node_id, sa.func.count()).where(_LIVE)
-        return {row[0]: row[1] for row in self._db.execute(query.group_by(attempts.c.node_id))}
+    def taken(self, node_id: str | None = None) -> Sequence[Taken]:
+        """The slots that are taken, of one node or of all; suspended attempts take none."""
+        columns = (attempts.c.node_id, attempts.c.device, attempts.c.is_reserved)
+        query = sa.select(*columns, sa.func.count()).where(_LIVE, attempts.c.pause.is_(None))
+        if node_id is not None:
+            query = query.where(attempts.c.node_id == node_id)
+        return [
+            Taken(node_id=row[0], device=row[1], is_reserved=row[2], count=row[3])
+            for row in self._db.execute(query.group_by(*columns))
+        ]
+
+    def suspended(self, *, node_id: str | None = None, limit: int) -> Sequence[Suspended]:
+        """Attempts that made room and wait for it again, best place first."""
+        places = (jobs.c.rank, jobs.c.sequence_number)
+        query = (
+            sa.select(attempts, *places)
+            .join(jobs, jobs.c.id == attempts.c.job_id)
+            .where(_LIVE, attempts.c.pause == Pause.PREEMPTED)
+        )
+        if node_id is not None:
+            query = query.where(attempts.c.node_id == node_id)
+        rows = self._db.execute(query.order_by(*places).limit(limit))
+        return [
+            Suspended(attempt=_attempt(row, *_PLACE), place=(row.rank, row.sequence_number))
+            for row in rows
+        ]
+
+    def preemptable(self, *, limit: int) -> Sequence[Running]:
+        """Batch attempts that may make room for a live job, the worst rank first."""
+        query = (
+            sa.select(attempts, jobs.c.rank, jobs.c.sequence_number, jobs.c.spec)
+            .join(jobs, jobs.c.id == attempts.c.job_id)
+            .where(_LIVE, attempts.c.pause.is_(None), attempts.c.state == AttemptState.RUNNING)
+            .where(jobs.c.queue == Queue.BATCH, ~jobs.c.is_stream)
+            .order_by(jobs.c.rank.desc(), jobs.c.sequence_number.desc())
+            .limit(limit)
+        )
+        return [
+            Running(
+                attempt=_attempt(row, *_PLACE, "spec"),
+                job_number=row.sequence_number,
+                rank=row.rank,
+                is_local=is_local(row.spec.get("input")),
+            )
+            for row in self._db.execute(query)
+        ]
+
+    def set_pause(self, attempt: Attempt, pause: Pause | None, *, farm_seconds: float) -> bool:
+        """Suspend a running attempt or let it go on, as of now; False if it runs no longer."""
+        changed = self._db.execute(
+            sa.update(attempts)
+            .where(_of(attempt.job_id, attempt.number))
+            .where(attempts.c.state == AttemptState.RUNNING)
+            .values(pause=pause, moved_farm=farm_seconds)
+        )
+        return changed.rowcount == 1
+
+    def live(self, *, limit: int) -> Sequence[Attempt]:
+        """Leases of the farm, at most ``limit``."""
+        return self._all(sa.select(attempts).where(_LIVE).limit(limit))
 
     def live_by_node(self) -> Mapping[str, Sequence[Attempt]]:
         """Every lease of the farm, by node id."""
@@ -82,6 +161,7 @@ class Attempts:
         query = sa.select(attempts).where(
             _LIVE,
             attempts.c.state == AttemptState.RUNNING,
+            attempts.c.pause.is_(None),
             attempts.c.moved_farm + attempts.c.stall_after_seconds <= attempts.c.listed_farm,
         )
         return self._all(query.limit(limit))
@@ -96,12 +176,14 @@ class Attempts:
 
     def note_progress(
         self, said: AttemptProgress, *, node_id: str, expires_farm: float, farm_seconds: float
-    ) -> bool:
-        """Renew a listed attempt's lease and keep its progress; False if it is not live there.
+    ) -> Order | None:
+        """Renew a listed attempt's lease, keep its progress and say what it is to do; None if it
+        is not live there.
 
-        It has moved now only where the mark differs: progress counts, never age.
+        It has moved now only where the mark differs: progress counts, never age, and while it is
+        suspended it cannot move.
         """
-        unmoved = attempts.c.progress_mark == said.mark
+        unmoved = (attempts.c.progress_mark == said.mark) & attempts.c.pause.is_(None)
         changed = self._db.execute(
             sa.update(attempts)
             .where(_of(said.job_id, said.number), attempts.c.node_id == node_id, _LIVE)
@@ -116,8 +198,12 @@ class Attempts:
                 fps=said.fps,
                 speed=said.speed,
             )
+            .returning(attempts.c.pause)
         )
-        return changed.rowcount == 1
+        row = changed.one_or_none()
+        if row is None:
+            return None
+        return Order.GO_ON if row.pause is None else Order.PAUSE
 
     def omit(self, attempt: Attempt) -> int:
         """A heartbeat built after the claim does not list it; how many have now."""
@@ -138,6 +224,7 @@ class Attempts:
             .where(attempts.c.state == AttemptState.RUNNING)
             .values(
                 state=AttemptState.COMMITTING,
+                pause=None,
                 size_bytes=size_bytes,
                 sha256=sha256,
                 lease_expires_farm=expires_farm,
@@ -160,6 +247,7 @@ class Attempts:
             .where(_of(attempt.job_id, attempt.number), _LIVE)
             .values(
                 state=AttemptState.ENDED,
+                pause=None,
                 outcome=outcome,
                 ended_at=now,
                 ended_farm=farm_seconds,
@@ -232,8 +320,9 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "\ufffd")
 
 
-def _attempt(row: sa.Row[Any]) -> Attempt:
-    values = dict(row._mapping)
+def _attempt(row: sa.Row[Any], *others: str) -> Attempt:
+    """``others`` are columns of the row that are not the attempt's."""
+    values = {name: value for name, value in row._mapping.items() if name not in others}
     failure, outcome = values["failure_class"], values["outcome"]
     return Attempt(
         **values
@@ -241,6 +330,8 @@ def _attempt(row: sa.Row[Any]) -> Attempt:
             "state": AttemptState(values["state"]),
             "outcome": Outcome(outcome) if outcome else None,
             "failure_class": FailureClass(failure) if failure else None,
+            "hardware": Hardware(values["hardware"]),
+            "pause": Pause(values["pause"]) if values["pause"] else None,
             "argv": tuple(values["argv"]),
         }
     )

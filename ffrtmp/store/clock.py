@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ffrtmp.domain.farmclock import FarmClock
+from ffrtmp.domain.ranking import Queue, QueuePause
 from ffrtmp.store.tables import FARM_ROW, farm
 
 _ROW = farm.c.id == FARM_ROW
@@ -22,7 +23,8 @@ class ClockRow:
         """Make the row unless it is there."""
         if self._db.execute(sa.select(farm.c.id)).first() is None:
             values = {"seconds": 0.0, "last_pass_at": now, "api_beats": 0, "beats_seen": 0}
-            self._db.execute(sa.insert(farm).values(id=FARM_ROW, counts={}, **values))
+            empty: dict[str, Any] = {"counts": {}, "paused_queues": {}}
+            self._db.execute(sa.insert(farm).values(id=FARM_ROW, **values, **empty))
 
     def read(self) -> FarmClock:
         """The clock as the last pass left it."""
@@ -52,6 +54,24 @@ class ClockRow:
         """The last counts that were put."""
         found = self._db.execute(sa.select(farm.c.counts).where(_ROW)).scalar_one_or_none()
         return found or {}
+
+    def paused_queues(self) -> Mapping[Queue, QueuePause]:
+        """Queues of which nothing starts."""
+        found = self._db.execute(sa.select(farm.c.paused_queues).where(_ROW)).scalar_one_or_none()
+        return {
+            Queue(name): QueuePause(
+                reason=one["reason"], since=datetime.fromisoformat(one["since"])
+            )
+            for name, one in (found or {}).items()
+        }
+
+    def put_paused_queues(self, paused: Mapping[Queue, QueuePause]) -> None:
+        """Replace them."""
+        stored = {
+            name: {"reason": one.reason, "since": one.since.isoformat()}
+            for name, one in paused.items()
+        }
+        self._db.execute(sa.update(farm).where(_ROW).values(paused_queues=stored))
 
     def put_counts(self, counts: Mapping[str, Any]) -> None:
         """Replace the counts."""

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from ffrtmp.store.attempts import Attempts
+from ffrtmp.store.backlog import Backlog
 from ffrtmp.store.clock import ClockRow
 from ffrtmp.store.events import Events
 from ffrtmp.store.failures import is_read_only, translated
@@ -34,6 +35,7 @@ class Transaction:
     """The store as one transaction sees it, a room per noun."""
 
     jobs: Jobs
+    backlog: Backlog
     attempts: Attempts
     nodes: Nodes
     events: Events
@@ -45,6 +47,7 @@ class Transaction:
         """The rooms over one open connection."""
         return cls(
             jobs=Jobs(connection),
+            backlog=Backlog(connection),
             attempts=Attempts(connection),
             nodes=Nodes(connection),
             events=Events(connection),

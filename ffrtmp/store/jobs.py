@@ -1,26 +1,28 @@
 """Jobs in the store: every change is a compare-and-set, and a claim is one statement."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from ffrtmp.domain.hint import Hint, queue_name
+from ffrtmp.domain.device import Device
+from ffrtmp.domain.hint import queue_name
 from ffrtmp.domain.job import HELD, TERMINAL, Job, JobRequest, JobStatus
 from ffrtmp.domain.media import Engine, Hardware
 from ffrtmp.domain.node import Node
+from ffrtmp.domain.placement import place_of
 from ffrtmp.domain.ranking import Priority, Queue, rank_of
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.store.tables import attempts, jobs
 
-_PENDING = jobs.c.status == JobStatus.PENDING
-_BEST_FIRST = (jobs.c.rank, jobs.c.sequence_number)
+PENDING = jobs.c.status == JobStatus.PENDING
+BEST_FIRST = (jobs.c.rank, jobs.c.sequence_number)
 _OWN = [column for column in jobs.c if column.name != "queue_name"]
 # Built once: composing a wide SELECT costs more than running it.
-_ROWS = sa.select(*_OWN)
-_ROWS_WITH_PROGRESS = sa.select(
+ROWS = sa.select(*_OWN)
+_WITH_PROGRESS = sa.select(
     *_OWN,
     attempts.c.progress.label("attempt_progress"),
     attempts.c.fps,
@@ -41,6 +43,23 @@ class JobFilter:
     before: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A free slot of a device, and which jobs it is for.
+
+    ``left_to_gpus`` are needs that some GPU with room meets as well: such a job is only taken once
+    it has waited ``gpu_patience_seconds``. ``better_than`` is a place (rank, sequence number) that
+    a job must be ahead of.
+    """
+
+    node: Node
+    device: Device
+    queues: Collection[Queue]
+    left_to_gpus: Collection[str] = ()
+    gpu_patience_seconds: float = 0.0
+    better_than: tuple[int, int] | None = None
+
+
 class Jobs:
     """Inserts, finds, claims and moves jobs."""
 
@@ -54,6 +73,7 @@ class Jobs:
         job_id: str,
         max_retries: int,
         trace_parent: str | None,
+        farm_seconds: float,
         now: datetime,
     ) -> Job:
         """A new pending job with the next sequence number."""
@@ -63,6 +83,7 @@ class Jobs:
             "queue": request.queue,
             "priority": request.priority,
             "rank": request.rank,
+            "base_rank": request.rank,
             "engine": request.engine,
             "hardware": request.hardware,
             "requires": request.requires,
@@ -75,6 +96,7 @@ class Jobs:
             "max_retries": max_retries,
             "created_at": now,
             "trace_parent": trace_parent,
+            "waiting_farm": farm_seconds,
         }
         inserted = sa.insert(jobs).values(
             queue_name=queue_name(request.queue, request.hardware), **values
@@ -84,15 +106,15 @@ class Jobs:
 
     def get(self, job_id: str) -> Job | None:
         """The job of an id."""
-        return self._one(_ROWS_WITH_PROGRESS.where(jobs.c.id == job_id))
+        return self._one(_WITH_PROGRESS.where(jobs.c.id == job_id))
 
     def numbered(self, sequence_number: int) -> Job | None:
         """The job of a sequence number."""
-        return self._one(_ROWS_WITH_PROGRESS.where(jobs.c.sequence_number == sequence_number))
+        return self._one(_WITH_PROGRESS.where(jobs.c.sequence_number == sequence_number))
 
     def lock(self, job_id: str) -> Job | None:
         """The job of an id, held against other writers until the transaction ends."""
-        query = _ROWS.where(jobs.c.id == job_id).with_for_update()
+        query = ROWS.where(jobs.c.id == job_id).with_for_update()
         return self._one(query)
 
     def numbers(self, job_ids: Sequence[str]) -> dict[str, int]:
@@ -109,7 +131,7 @@ class Jobs:
             jobs.c.node_id: chosen.node_id,
             jobs.c.scenario: chosen.scenario,
         }
-        query = _ROWS_WITH_PROGRESS.where(
+        query = _WITH_PROGRESS.where(
             *(column == value for column, value in tests.items() if value is not None)
         )
         if chosen.since is not None:
@@ -118,39 +140,34 @@ class Jobs:
             query = query.where(jobs.c.sequence_number < chosen.before)
         return self._all(query.order_by(jobs.c.sequence_number.desc()).limit(limit))
 
-    def claim_best(self, node: Node, *, farm_seconds: float, now: datetime) -> Job | None:
-        """Move the best-ranked job that is due and that the node can run to ``running``.
+    def claim_best(self, offer: Offer, *, farm_seconds: float, now: datetime) -> Job | None:
+        """Move the best-ranked due job that the offered slot can run to ``running``.
 
         One statement, so that two claims can never both see a job as pending; PostgreSQL skips
         rows that another claim holds, SQLite has one writer.
         """
         best = (
             sa.select(jobs.c.sequence_number)
-            .where(_PENDING, *_is_due(now, farm_seconds))
-            .where(jobs.c.queue.in_(node.queues), jobs.c.requires.in_(node.capabilities))
-            .where(
-                jobs.c.avoid_node_id.is_(None)
-                | (jobs.c.avoid_node_id != node.id)
-                | (jobs.c.avoid_until <= now)
-            )
-            .order_by(*_BEST_FIRST)
+            .where(PENDING, *is_due(now, farm_seconds))
+            .where(*_is_for(offer, farm_seconds=farm_seconds, now=now))
+            .order_by(*BEST_FIRST)
             .limit(1)
             .with_for_update(skip_locked=True)
             .scalar_subquery()
         )
         claimed = (
             sa.update(jobs)
-            .where(jobs.c.sequence_number == best, _PENDING)
+            .where(jobs.c.sequence_number == best, PENDING)
             .values(
                 status=JobStatus.RUNNING,
                 attempt=jobs.c.attempt + 1,
-                node_id=node.id,
-                node_name=node.name,
+                node_id=offer.node.id,
+                node_name=offer.node.name,
                 started_at=now,
                 retry_at=None,
-                avoid_node_id=None,
                 avoid_until=None,
                 hold_until_farm=None,
+                room_made_farm=None,
             )
             .returning(*_OWN)
         )
@@ -166,17 +183,56 @@ class Jobs:
         )
         return changed.rowcount == 1
 
-    def replace_rank(self, job: Job, queue: Queue, priority: Priority) -> bool:
-        """Give a pending job another place; False if it is pending no longer."""
+    def replace_rank(
+        self, job: Job, queue: Queue, priority: Priority, *, farm_seconds: float
+    ) -> bool:
+        """Give a pending job another place; False if it is pending no longer.
+
+        Lowered, it waits anew; raised, it keeps what waiting has earned it.
+        """
+        base = rank_of(queue, priority)
+        is_lowered = base > job.base_rank
         changed = self._db.execute(
             sa.update(jobs)
-            .where(jobs.c.id == job.id, _PENDING)
+            .where(jobs.c.id == job.id, PENDING)
             .values(
                 queue=queue,
                 priority=priority,
-                rank=rank_of(queue, priority),
+                rank=base if is_lowered else min(base, job.rank),
+                base_rank=base,
+                waiting_farm=farm_seconds if is_lowered else job.waiting_farm,
                 queue_name=queue_name(queue, job.hardware),
             )
+        )
+        return changed.rowcount == 1
+
+    def raise_waiting(
+        self, rank: int, *, step_seconds: float, farm_seconds: float, heads: int
+    ) -> Sequence[tuple[str, int]]:
+        """Move those of the first ``heads`` pending jobs of a rank that have waited long enough
+        one rank up; id and new rank of each.
+
+        Those behind them cannot start before them, so nobody has to look at the whole rank.
+        """
+        first = (
+            sa.select(jobs.c.sequence_number)
+            .where(PENDING, jobs.c.rank == rank)
+            .order_by(jobs.c.sequence_number)
+            .limit(heads)
+        )
+        due = jobs.c.waiting_farm + step_seconds * (jobs.c.base_rank - rank + 1) <= farm_seconds
+        raised = self._db.execute(
+            sa.update(jobs)
+            .where(jobs.c.sequence_number.in_(first), PENDING, jobs.c.rank == rank, due)
+            .values(rank=rank - 1)
+            .returning(jobs.c.id)
+        )
+        return [(job_id, rank - 1) for job_id in raised.scalars()]
+
+    def note_room_made(self, job: Job, *, farm_seconds: float) -> bool:
+        """Somebody makes room for it; False if it is pending no longer."""
+        changed = self._db.execute(
+            sa.update(jobs).where(jobs.c.id == job.id, PENDING).values(room_made_farm=farm_seconds)
         )
         return changed.rowcount == 1
 
@@ -202,65 +258,9 @@ class Jobs:
         )
         return changed.rowcount
 
-    def count_due(self, name: str, *, farm_seconds: float, now: datetime, window: int) -> int:
-        """Due pending jobs of one Celery queue, counted up to ``window``."""
-        due = (
-            sa.select(sa.literal(1))
-            .where(_PENDING, jobs.c.queue_name == name, *_is_due(now, farm_seconds))
-            .limit(window)
-            .subquery()
-        )
-        return self._db.execute(sa.select(sa.func.count()).select_from(due)).scalar_one()
-
-    def hints_due(
-        self, name: str, *, farm_seconds: float, now: datetime, limit: int
-    ) -> Sequence[Hint]:
-        """Hints for the best due jobs of one Celery queue."""
-        query = (
-            sa.select(jobs.c.id, jobs.c.rank)
-            .where(_PENDING, jobs.c.queue_name == name, *_is_due(now, farm_seconds))
-            .order_by(*_BEST_FIRST)
-            .limit(limit)
-        )
-        found = self._db.execute(query)
-        return [Hint(job_id=row.id, rank=row.rank, queue_name=name) for row in found]
-
-    def best_due(self, *, farm_seconds: float, now: datetime, limit: int) -> Sequence[Job]:
-        """The best-ranked jobs that could start now if a node had room."""
-        query = (
-            _ROWS.where(_PENDING, *_is_due(now, farm_seconds)).order_by(*_BEST_FIRST).limit(limit)
-        )
-        return self._all(query)
-
-    def count_ahead(self, job: Job) -> int:
-        """Pending jobs that run before this one."""
-        ahead = sa.tuple_(jobs.c.rank, jobs.c.sequence_number) < sa.tuple_(
-            sa.literal(job.rank), sa.literal(job.sequence_number)
-        )
-        query = sa.select(sa.func.count()).select_from(jobs).where(_PENDING, ahead)
-        return self._db.execute(query).scalar_one()
-
     def count_by_status(self) -> Mapping[str, int]:
         """How many jobs are in each status."""
         query = sa.select(jobs.c.status, sa.func.count()).group_by(jobs.c.status)
-        return {row[0]: row[1] for row in self._db.execute(query)}
-
-    def waiting_by_rank(self) -> Mapping[int, tuple[int, datetime]]:
-        """Per rank with pending jobs: how many, and since when the oldest waits."""
-        query = (
-            sa.select(jobs.c.rank, sa.func.count(), sa.func.min(jobs.c.created_at))
-            .where(_PENDING)
-            .group_by(jobs.c.rank)
-        )
-        return {rank: (count, oldest) for rank, count, oldest in self._db.execute(query)}
-
-    def running_by_rank(self) -> Mapping[int, int]:
-        """Per rank: how many jobs hold a lease."""
-        query = (
-            sa.select(jobs.c.rank, sa.func.count())
-            .where(jobs.c.status.in_(HELD))
-            .group_by(jobs.c.rank)
-        )
         return {row[0]: row[1] for row in self._db.execute(query)}
 
     def finished_before(self, moment: datetime, *, limit: int) -> Sequence[str]:
@@ -279,20 +279,55 @@ class Jobs:
 
     def _one(self, query: sa.Executable) -> Job | None:
         row = self._db.execute(query).one_or_none()
-        return None if row is None else _job(row)
+        return None if row is None else job_of(row)
 
     def _all(self, query: sa.Executable) -> Sequence[Job]:
-        return [_job(row) for row in self._db.execute(query)]
+        return [job_of(row) for row in self._db.execute(query)]
 
 
-def _is_due(now: datetime, farm_seconds: float) -> tuple[sa.ColumnElement[bool], ...]:
+def is_due(now: datetime, farm_seconds: float) -> tuple[sa.ColumnElement[bool], ...]:
+    """That a pending job may start, as conditions."""
     return (
         jobs.c.retry_at.is_(None) | (jobs.c.retry_at <= now),
         jobs.c.hold_until_farm.is_(None) | (jobs.c.hold_until_farm <= farm_seconds),
     )
 
 
-def _job(row: sa.Row[Any]) -> Job:
+def _is_for(
+    offer: Offer, *, farm_seconds: float, now: datetime
+) -> Sequence[sa.ColumnElement[bool]]:
+    node, device = offer.node, offer.device
+    has_not_failed_here = ~(
+        jobs.c.avoid.contains(f"|{node.id}|", autoescape=True)
+        | jobs.c.avoid.contains(f"|{place_of(node.id, device.id)}|", autoescape=True)
+    )
+    found: list[sa.ColumnElement[bool]] = [
+        jobs.c.queue.in_(offer.queues),
+        jobs.c.requires.in_(device.capabilities),
+        jobs.c.avoid_until.is_(None) | (jobs.c.avoid_until <= now) | has_not_failed_here,
+    ]
+    if offer.left_to_gpus:
+        waited = jobs.c.waiting_farm <= farm_seconds - offer.gpu_patience_seconds
+        is_over = waited & (jobs.c.avoid_until.is_(None) | (jobs.c.avoid_until <= now))
+        found.append(jobs.c.requires.not_in(offer.left_to_gpus) | is_over)
+    if offer.better_than is not None:
+        rank, number = offer.better_than
+        found.append(place() < sa.tuple_(sa.literal(rank), sa.literal(number)))
+    return found
+
+
+def place() -> sa.Tuple:
+    """What decides whose turn it is."""
+    return sa.tuple_(jobs.c.rank, jobs.c.sequence_number)
+
+
+def storable_places(places: Sequence[str]) -> str:
+    """Names of nodes and devices as one text that a claim can search."""
+    return f"|{'|'.join(places)}|" if places else ""
+
+
+def job_of(row: sa.Row[Any]) -> Job:
+    """The job of a row of ROWS."""
     values = dict(row._mapping)
     status = JobStatus(values["status"])
     said = values.pop("attempt_progress", None) or 0.0
@@ -308,6 +343,7 @@ def _job(row: sa.Row[Any]) -> Job:
             "priority": Priority(values["priority"]),
             "engine": Engine(values["engine"]),
             "hardware": Hardware(values["hardware"]),
+            "avoid": tuple(name for name in values["avoid"].split("|") if name),
             "failure_reason": FailureClass(reason) if reason else None,
         }
     )

@@ -1,11 +1,14 @@
 """Nodes in the store."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from ffrtmp.domain.breaker import SetAside
+from ffrtmp.domain.device import Device
 from ffrtmp.domain.node import Node, Registration
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.store.tables import nodes
@@ -47,6 +50,26 @@ class Nodes:
         query = (
             sa.select(nodes)
             .where(~nodes.c.is_offline, ~nodes.c.is_draining)
+            .order_by(nodes.c.heard_farm.desc(), nodes.c.id)
+            .limit(limit)
+        )
+        return self._all(query)
+
+    def out_of_work(self, *, limit: int) -> Sequence[Node]:
+        """Nodes that are offline or draining, at most ``limit``, the latest heard first."""
+        query = (
+            sa.select(nodes)
+            .where(nodes.c.is_offline | nodes.c.is_draining)
+            .order_by(nodes.c.heard_farm.desc(), nodes.c.id)
+            .limit(limit)
+        )
+        return self._all(query)
+
+    def with_gpu(self, *, limit: int) -> Sequence[Node]:
+        """Nodes with a GPU that may be given work, at most ``limit``, the latest heard first."""
+        query = (
+            sa.select(nodes)
+            .where(nodes.c.has_gpu, ~nodes.c.is_offline, ~nodes.c.is_draining)
             .order_by(nodes.c.heard_farm.desc(), nodes.c.id)
             .limit(limit)
         )
@@ -123,10 +146,17 @@ class Nodes:
             .values(is_draining=is_draining, drain_reason=reason)
         )
 
+    def set_aside(self, node_id: str, aside: Mapping[str, SetAside]) -> None:
+        """Which of its devices, or the node itself, are out of work for their own failures."""
+        stored = {name: asdict(one) for name, one in aside.items()}
+        self._db.execute(sa.update(nodes).where(nodes.c.id == node_id).values(set_aside=stored))
+
     def trust(self, node_id: str, *, farm_seconds: float) -> None:
         """What failed there until this reading of farm time does not count against it."""
         self._db.execute(
-            sa.update(nodes).where(nodes.c.id == node_id).values(trusted_farm=farm_seconds)
+            sa.update(nodes)
+            .where(nodes.c.id == node_id)
+            .values(trusted_farm=farm_seconds, set_aside={})
         )
 
     def delete(self, node_id: str) -> None:
@@ -148,10 +178,11 @@ def _registered(said: Registration, *, farm_seconds: float, now: datetime) -> di
         "type": said.type,
         "token_hash": said.token_hash,
         "registration_id": said.registration_id,
-        "slots": said.slots,
+        "devices": [asdict(device) for device in said.devices],
+        "has_gpu": any(device.is_gpu for device in said.devices),
+        "reserve_live": said.reserve_live,
         "slots_lost": 0,
         "queues": list(said.queues),
-        "capabilities": list(said.capabilities),
         "hardware": dict(said.hardware),
         "version": said.version,
         "is_offline": False,
@@ -166,5 +197,10 @@ def _registered(said: Registration, *, farm_seconds: float, now: datetime) -> di
 def _node(row: sa.Row[Any]) -> Node:
     values = dict(row._mapping)
     values["queues"] = tuple(Queue(queue) for queue in values["queues"])
-    values["capabilities"] = tuple(values["capabilities"])
+    values["devices"] = tuple(
+        Device(**device | {"capabilities": tuple(device["capabilities"])})
+        for device in values["devices"]
+    )
+    values["set_aside"] = {name: SetAside(**one) for name, one in values["set_aside"].items()}
+    del values["has_gpu"]
     return Node(**values)

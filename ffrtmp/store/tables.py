@@ -52,6 +52,7 @@ jobs = sa.Table(
     sa.Column("queue", sa.String(16), nullable=False),
     sa.Column("priority", sa.String(16), nullable=False),
     sa.Column("rank", sa.SmallInteger, nullable=False),
+    sa.Column("base_rank", sa.SmallInteger, nullable=False),
     sa.Column("queue_name", sa.String(64), nullable=False),
     sa.Column("engine", sa.String(16), nullable=False),
     sa.Column("hardware", sa.String(16), nullable=False),
@@ -65,9 +66,11 @@ jobs = sa.Table(
     sa.Column("max_retries", sa.Integer, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("retry_at", UtcDateTime),
-    sa.Column("avoid_node_id", sa.String(36)),
+    sa.Column("avoid", sa.Text, nullable=False, default=""),
     sa.Column("avoid_until", UtcDateTime),
     sa.Column("hold_until_farm", sa.Float),
+    sa.Column("waiting_farm", sa.Float, nullable=False, default=0.0),
+    sa.Column("room_made_farm", sa.Float),
     sa.Column("started_at", UtcDateTime),
     sa.Column("completed_at", UtcDateTime),
     sa.Column("node_id", sa.String(36)),
@@ -79,8 +82,15 @@ jobs = sa.Table(
     sqlite_autoincrement=True,
 )
 # Whole indexes, not partial ones on pending: SQLite's planner prefers any plain index on status.
-# The last column lets a claim pass over what its node cannot run without looking at the rows.
-sa.Index("ix_jobs_by_rank", jobs.c.status, jobs.c.rank, jobs.c.sequence_number, jobs.c.requires)
+# The last columns let a claim pass over what its node cannot run without looking at the rows.
+sa.Index(
+    "ix_jobs_by_rank",
+    jobs.c.status,
+    jobs.c.rank,
+    jobs.c.sequence_number,
+    jobs.c.requires,
+    jobs.c.queue,
+)
 # The last two let a pass count the due jobs of a queue without looking at their rows.
 sa.Index(
     "ix_jobs_by_queue",
@@ -102,6 +112,11 @@ attempts = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("node_id", sa.String(36), nullable=False),
     sa.Column("node_name", sa.String(255), nullable=False),
+    sa.Column("device", sa.String(16), nullable=False),
+    sa.Column("hardware", sa.String(16), nullable=False),
+    sa.Column("is_reserved", sa.Boolean, nullable=False),
+    sa.Column("claimed_farm", sa.Float, nullable=False),
+    sa.Column("pause", sa.String(16)),
     sa.Column("epoch", sa.Integer, nullable=False),
     sa.Column("claim_id", sa.String(64), nullable=False),
     sa.Column("lease", sa.String(128), nullable=False),
@@ -165,10 +180,12 @@ nodes = sa.Table(
     sa.Column("token_hash", sa.String(64), nullable=False, unique=True),
     sa.Column("epoch", sa.Integer, nullable=False),
     sa.Column("registration_id", sa.String(64)),
-    sa.Column("slots", sa.Integer, nullable=False),
+    sa.Column("devices", sa.JSON, nullable=False),
+    sa.Column("has_gpu", sa.Boolean, nullable=False),
+    sa.Column("reserve_live", sa.Integer, nullable=False),
+    sa.Column("set_aside", sa.JSON, nullable=False, default={}),
     sa.Column("slots_lost", sa.Integer, nullable=False),
     sa.Column("queues", sa.JSON, nullable=False),
-    sa.Column("capabilities", sa.JSON, nullable=False),
     sa.Column("hardware", sa.JSON, nullable=False),
     sa.Column("version", sa.String(64), nullable=False),
     sa.Column("is_draining", sa.Boolean, nullable=False),
@@ -183,6 +200,7 @@ nodes = sa.Table(
     sa.Column("clock_skew_seconds", sa.Float, nullable=False),
 )
 sa.Index("ix_nodes_heard", nodes.c.is_offline, nodes.c.heard_farm)
+sa.Index("ix_nodes_has_gpu", nodes.c.has_gpu, nodes.c.heard_farm)
 
 events = sa.Table(
     "events",
@@ -219,5 +237,6 @@ farm = sa.Table(
     sa.Column("api_beats", BIG, nullable=False),
     sa.Column("beats_seen", BIG, nullable=False),
     sa.Column("counts", sa.JSON, nullable=False),
+    sa.Column("paused_queues", sa.JSON, nullable=False, default={}),
 )
 FARM_ROW = 1

@@ -77,7 +77,8 @@ class FarmSteps(RuleBasedStateMachine):
         best: str | None = None
         if node is not None and is_current and not earlier:
             is_open = not (node["is_draining"] or node["is_offline"])
-            has_room = len(rows.held_by(asked.node_id)) < node["slots"]
+            slots = sum(device["slots"] for device in node["devices"])
+            has_room = len(rows.held_by(asked.node_id)) < slots
             best = self.watch.best_for(node, now) if is_open and has_room else None
         grant = self._send(lambda: self.farm.attempts.claim(asked), twice=twice, may_repeat=False)
         if earlier:

@@ -95,7 +95,7 @@ def test_claim_and_top_up_search_their_indexes_on_sqlite(tmp_path: Path) -> None
 
     world.farm.attempts.claim(builders.claim())
     with world.farm.store.write() as tx:
-        tx.jobs.count_due("live", farm_seconds=0, now=START, window=10)
+        tx.backlog.count_due("live", farm_seconds=0, now=START, window=10)
         tx.jobs.pull_in_retries(latest=START, avoid_until=START)
         updates = [one for one in seen if one[0].startswith("UPDATE jobs")]
         counts = [one for one in seen if one[0].startswith("SELECT count")]

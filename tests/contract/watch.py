@@ -107,8 +107,12 @@ class Watch:
             and (row["retry_at"] is None or row["retry_at"] <= now)
             and (row["hold_until_farm"] is None or row["hold_until_farm"] <= reading)
             and row["queue"] in node["queues"]
-            and row["requires"] in node["capabilities"]
-            and not (row["avoid_node_id"] == node["id"] and row["avoid_until"] > now)
+            and any(row["requires"] in device["capabilities"] for device in node["devices"])
+            and not (
+                f"|{node['id']}|" in row["avoid"]
+                and row["avoid_until"] is not None
+                and row["avoid_until"] > now
+            )
         ]
         return min(able, key=_place)["id"] if able else None
 

@@ -68,7 +68,8 @@ class Checker:
         query = "SELECT job_id, number FROM attempts WHERE node_id = ? AND claim_id = ?"
         earlier = sql(query, asked.node_id, asked.claim_id)
         nodes = sql(
-            "SELECT epoch, slots - slots_lost, is_draining, is_offline, queues, capabilities "
+            "SELECT epoch, json_extract(devices, '$[0].slots') - slots_lost, is_draining, "
+            "is_offline, queues, json_extract(devices, '$[0].capabilities') "
             "FROM nodes WHERE id = ?",
             asked.node_id,
         )
@@ -100,12 +101,12 @@ class Checker:
             "SELECT id, queue, requires FROM jobs WHERE status = 'pending' "
             "AND (retry_at IS NULL OR retry_at <= ?) "
             "AND (hold_until_farm IS NULL OR hold_until_farm <= ?) "
-            "AND (avoid_node_id IS NULL OR avoid_node_id <> ? OR avoid_until <= ?) "
+            "AND (avoid_until IS NULL OR avoid NOT LIKE ? OR avoid_until <= ?) "
             "ORDER BY CASE queue WHEN 'live' THEN 0 WHEN 'default' THEN 1 ELSE 2 END, "
             "CASE priority WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END, sequence_number",
             now,
             self._reading(),
-            node_id,
+            f"%|{node_id}|%",
             now,
         )
         heard, able = json.loads(queues), json.loads(capabilities)

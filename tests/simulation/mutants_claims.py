@@ -15,7 +15,7 @@ from ffrtmp.services.attempts import AttemptService, Claim, Grant
 from ffrtmp.services.jobs import JobService
 from ffrtmp.store import jobs as job_store
 from ffrtmp.store.engine import Transaction
-from ffrtmp.store.jobs import Jobs
+from ffrtmp.store.jobs import Jobs, Offer
 from ffrtmp.store.tables import jobs
 from tests.simulation.delivery import Delivery
 from tests.simulation.mutant import Patch
@@ -70,10 +70,10 @@ def job_bound_message(patch: Patch, world: World, nodes: list[SimNode]) -> None:
         asked_for[0] = hint.job_id if hint else None
         return claim(self, asked)
 
-    def named(self: Jobs, node: Any, *, farm_seconds: float, now: datetime) -> Job | None:
+    def named(self: Jobs, offer: Offer, *, farm_seconds: float, now: datetime) -> Job | None:
         if asked_for[0] is None:
-            return best(self, node, farm_seconds=farm_seconds, now=now)
-        return _take(self, asked_for[0], node.id, must_be_pending=True)
+            return best(self, offer, farm_seconds=farm_seconds, now=now)
+        return _take(self, asked_for[0], offer.node.id, must_be_pending=True)
 
     patch(AttemptService, "claim", bound)
     patch(Jobs, "claim_best", named)
@@ -88,7 +88,7 @@ def select_then_update(patch: Patch, world: World, nodes: list[SimNode]) -> None
         node = world.farm.nodes.get(asked.node_id).node
         with world.farm.store.read() as tx:
             seconds = world.farm.context.farm_seconds(tx)
-            found = tx.jobs.best_due(farm_seconds=seconds, now=world.now(), limit=1)
+            found = tx.backlog.best_due(farm_seconds=seconds, now=world.now(), limit=1)
         if not found or is_inside[0]:
             return claim(self, asked)
         is_inside[0] = True

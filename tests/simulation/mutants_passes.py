@@ -1,6 +1,6 @@
 """Farms whose reconcile pass, or whose rules of ending and trying again, break one promise each."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,9 +8,11 @@ import sqlalchemy as sa
 from ffrtmp.domain.attempt import Attempt, AttemptState
 from ffrtmp.domain.hint import Hint
 from ffrtmp.domain.job import Job
+from ffrtmp.domain.ranking import Queue
 from ffrtmp.domain.retry import Retry, RetryPolicy
 from ffrtmp.services import endings
 from ffrtmp.services.reconciler import Reconciler
+from ffrtmp.services.topup import TopUp
 from ffrtmp.store.attempts import Attempts
 from ffrtmp.store.clock import ClockRow
 from ffrtmp.store.engine import Transaction
@@ -22,20 +24,20 @@ from tests.simulation.world import World
 
 def no_top_up(patch: Patch, world: World, nodes: list[SimNode]) -> None:
     """A lost hint stays lost."""
-    patch(Reconciler, "_top_up", nothing)
+    patch(TopUp, "run_once", nothing)
 
 
 def rings_once(patch: Patch, world: World, nodes: list[SimNode]) -> None:
     """What was pushed before is not pushed again, though the broker lost it."""
-    missing = Reconciler._missing
+    missing = TopUp._missing
     known: set[str] = set()
 
-    def only_new(self: Reconciler, farm_seconds: float) -> Sequence[Hint]:
-        hints = [hint for hint in missing(self, farm_seconds) if hint.job_id not in known]
+    def only_new(self: TopUp, queues: Collection[Queue], farm_seconds: float) -> Sequence[Hint]:
+        hints = [hint for hint in missing(self, queues, farm_seconds) if hint.job_id not in known]
         known.update(hint.job_id for hint in hints)
         return hints
 
-    patch(Reconciler, "_missing", only_new)
+    patch(TopUp, "_missing", only_new)
 
 
 def no_stalls(patch: Patch, world: World, nodes: list[SimNode]) -> None:
@@ -61,14 +63,14 @@ def silence_is_a_stall(patch: Patch, world: World, nodes: list[SimNode]) -> None
 
 def release_spends_a_retry(patch: Patch, world: World, nodes: list[SimNode]) -> None:
     """What a node gives back counts as a failure."""
-    release = endings._release
+    release = endings._give_back
 
     def spending(tx: Transaction, job: Job, attempt: Attempt, *rest: Any) -> None:
         release(tx, job, attempt, *rest)
         spent = sa.update(jobs).where(jobs.c.id == job.id)
         tx.clock._db.execute(spent.values(failures=jobs.c.failures + 1))
 
-    patch(endings, "_release", spending)
+    patch(endings, "_give_back", spending)
 
 
 def endless_retries(patch: Patch, world: World, nodes: list[SimNode]) -> None:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ffrtmp.domain.attempt import AttemptProgress
+from ffrtmp.domain.device import GPU_FAMILIES
 from ffrtmp.domain.hint import node_queue_name, queue_names
 from ffrtmp.domain.media import Codec, Hardware
-from ffrtmp.domain.placement import GPU_FAMILIES, capabilities
+from ffrtmp.domain.placement import capabilities
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.services.attempts import Grant

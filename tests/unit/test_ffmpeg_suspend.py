@@ -18,7 +18,7 @@ from workers.ffmpeg.process import FfmpegProcess, ProcessEnd, start_identity
 from workers.ffmpeg.progress import Progress
 
 TEST_FRAMES = 500
-# in the background, because a shell that starts a program in the foreground cannot be stopped
+# in the background: a shell is not stopped while its program in the foreground starts
 SLEEP = "sleep 60 & echo ready >&2; wait"
 WATCHED_SECONDS = 0.6
 """Twelve times the distance of two progress blocks of a run that moves."""

@@ -16,7 +16,8 @@ from ffrtmp.domain.media import Hardware
 from workers.ffmpeg.target import Target
 from workers.hardware.bounded import run_bounded
 
-NVML_SECONDS: Final = 10.0
+NVML_SECONDS: Final = 30.0
+"""A driver without a persistence daemon wakes its GPUs up first, some seconds for each."""
 # PCI vendors; NVIDIA's render nodes (0x10de) are left out: its GPUs are spoken to as NVENC
 _VENDORS: Final = {
     "0x8086": ("Intel", (Hardware.QSV, Hardware.VAAPI)),
@@ -81,7 +82,8 @@ def _nvidia(dev: Path, system: Path, nvml_seconds: float) -> list[Gpu]:
         log.warning("NVIDIA GPUs are not used: %s", answer["failed"])
         return []
     files = _nvidia_files(dev, system)
-    log.info("%d NVIDIA GPUs by their device files alone: %s", len(files), answer["missing"])
+    what = f"{len(files)} NVIDIA GPUs, by their device files" if files else "no NVIDIA GPUs"
+    log.info("%s: %s", what, answer["missing"])
     return files
 
 

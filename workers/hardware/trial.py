@@ -123,7 +123,9 @@ def _reason(return_code: int, stderr: str) -> str:
     elif failure.failure_class is FailureClass.ENCODER:
         first = _first_line(stderr, "[error]", "[fatal]")
         failure = classify(exit_code=exit_code, signal=signal, stderr=first or stderr)
-    return failure.message[:REASON_LENGTH]
+    return failure.message.removeprefix(f"ffmpeg ended with exit code {exit_code}: ")[
+        :REASON_LENGTH
+    ]
 
 
 def _first_line(stderr: str, *marks: str) -> str:

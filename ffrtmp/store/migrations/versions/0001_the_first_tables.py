@@ -27,6 +27,11 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("node_id", sa.String(length=36), nullable=False),
         sa.Column("node_name", sa.String(length=255), nullable=False),
+        sa.Column("device", sa.String(length=16), nullable=False),
+        sa.Column("hardware", sa.String(length=16), nullable=False),
+        sa.Column("is_reserved", sa.Boolean(), nullable=False),
+        sa.Column("claimed_farm", sa.Float(), nullable=False),
+        sa.Column("pause", sa.String(length=16), nullable=True),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("claim_id", sa.String(length=64), nullable=False),
         sa.Column("lease", sa.String(length=128), nullable=False),
@@ -113,6 +118,7 @@ def upgrade() -> None:
             "beats_seen", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
         sa.Column("counts", sa.JSON(), nullable=False),
+        sa.Column("paused_queues", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_farm")),
     )
     op.create_table(
@@ -128,6 +134,7 @@ def upgrade() -> None:
         sa.Column("queue", sa.String(length=16), nullable=False),
         sa.Column("priority", sa.String(length=16), nullable=False),
         sa.Column("rank", sa.SmallInteger(), nullable=False),
+        sa.Column("base_rank", sa.SmallInteger(), nullable=False),
         sa.Column("queue_name", sa.String(length=64), nullable=False),
         sa.Column("engine", sa.String(length=16), nullable=False),
         sa.Column("hardware", sa.String(length=16), nullable=False),
@@ -141,9 +148,11 @@ def upgrade() -> None:
         sa.Column("max_retries", sa.Integer(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("retry_at", UtcDateTime(), nullable=True),
-        sa.Column("avoid_node_id", sa.String(length=36), nullable=True),
+        sa.Column("avoid", sa.Text(), nullable=False),
         sa.Column("avoid_until", UtcDateTime(), nullable=True),
         sa.Column("hold_until_farm", sa.Float(), nullable=True),
+        sa.Column("waiting_farm", sa.Float(), nullable=False),
+        sa.Column("room_made_farm", sa.Float(), nullable=True),
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("completed_at", UtcDateTime(), nullable=True),
         sa.Column("node_id", sa.String(length=36), nullable=True),
@@ -168,7 +177,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_jobs_by_rank",
         "jobs",
-        ["status", "rank", "sequence_number", "requires"],
+        ["status", "rank", "sequence_number", "requires", "queue"],
         unique=False,
     )
     op.create_table(
@@ -180,10 +189,12 @@ def upgrade() -> None:
         sa.Column("token_hash", sa.String(length=64), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("registration_id", sa.String(length=64), nullable=True),
-        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("devices", sa.JSON(), nullable=False),
+        sa.Column("has_gpu", sa.Boolean(), nullable=False),
+        sa.Column("reserve_live", sa.Integer(), nullable=False),
+        sa.Column("set_aside", sa.JSON(), nullable=False),
         sa.Column("slots_lost", sa.Integer(), nullable=False),
         sa.Column("queues", sa.JSON(), nullable=False),
-        sa.Column("capabilities", sa.JSON(), nullable=False),
         sa.Column("hardware", sa.JSON(), nullable=False),
         sa.Column("version", sa.String(length=64), nullable=False),
         sa.Column("is_draining", sa.Boolean(), nullable=False),
@@ -201,6 +212,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_hash", name=op.f("uq_nodes_token_hash")),
     )
     op.create_index("ix_nodes_heard", "nodes", ["is_offline", "heard_farm"], unique=False)
+    op.create_index("ix_nodes_has_gpu", "nodes", ["has_gpu", "heard_farm"], unique=False)
     op.create_table(
         "submissions",
         sa.Column("owner", sa.String(length=64), nullable=False),
@@ -217,6 +229,7 @@ def downgrade() -> None:
     """Undo it."""
     op.drop_index("ix_submissions_created_at", table_name="submissions")
     op.drop_table("submissions")
+    op.drop_index("ix_nodes_has_gpu", table_name="nodes")
     op.drop_index("ix_nodes_heard", table_name="nodes")
     op.drop_table("nodes")
     op.drop_index("ix_jobs_by_rank", table_name="jobs")

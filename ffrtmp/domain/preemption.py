@@ -1,0 +1,83 @@
+"""Whose slot a live job takes when every slot that could run it is busy."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ffrtmp.domain.attempt import Attempt
+from ffrtmp.domain.job import Job
+from ffrtmp.domain.media import Hardware
+from ffrtmp.domain.node import Node
+from ffrtmp.domain.occupancy import Occupancy
+from ffrtmp.domain.placement import willing_devices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A batch attempt that may have to make room; never a stream, never one that commits.
+
+    ``is_local`` is true where its input is a file of the node, or a test source.
+    """
+
+    attempt: Attempt
+    job_number: int
+    rank: int
+    is_local: bool
+
+    @property
+    def can_be_suspended(self) -> bool:
+        """A stopped encoder on a GPU keeps its session, a remote input does not wait."""
+        return self.is_local and self.attempt.hardware is Hardware.CPU
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeRoom:
+    """One attempt makes room for one live job."""
+
+    job: Job
+    victim: Running
+
+
+def plan(
+    waiting: Iterable[Job],
+    nodes: Sequence[Node],
+    occupancy: Occupancy,
+    running: Sequence[Running],
+    *,
+    served: Collection[str],
+    now: datetime,
+) -> Sequence[MakeRoom]:
+    """Who makes room for which of the live jobs, best first.
+
+    A job for which there is room takes it in the reckoning, so that the next does not count on
+    it. ``served`` are jobs for which room was made a moment ago: they get no second victim.
+    ``occupancy`` is used up.
+    """
+    left = sorted(running, key=_least_loss)
+    found = []
+    for job in waiting:
+        places = {
+            (node.id, device.id): (node, device)
+            for node in nodes
+            for device in willing_devices(node, job, now=now)
+        }
+        free = next((p for p in places.values() if occupancy.free(*p, is_live=True) > 0), None)
+        if free is not None:
+            occupancy.take(*free, is_live=True)
+            continue
+        if job.id in served:
+            continue
+        victim = next((one for one in left if _place(one) in places), None)
+        if victim is not None:
+            left.remove(victim)
+            found.append(MakeRoom(job=job, victim=victim))
+    return found
+
+
+def _place(one: Running) -> tuple[str, str]:
+    return one.attempt.node_id, one.attempt.device
+
+
+def _least_loss(one: Running) -> tuple[bool, int, float, int]:
+    """Those that lose nothing first, then the worst rank, the least progress, the latest job."""
+    return not one.can_be_suspended, -one.rank, one.attempt.progress, -one.job_number
