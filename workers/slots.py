@@ -43,7 +43,7 @@ class Slots:
 
     @property
     def pools(self) -> tuple[Pool, ...]:
-        """Those that have any slots, in the order to fill them: what is kept for live comes last."""
+        """Those that have any slots, in the order to fill them: those kept for live last."""
         return tuple(pool for pool, count in self._pool_counts.items() if count)
 
     @property
