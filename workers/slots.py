@@ -43,7 +43,7 @@ class Slots:
 
     @property
     def pools(self) -> tuple[Pool, ...]:
-        """Those that have any slots; first those whose slots suit the fewest jobs."""
+        """Those that have any slots, in the order to fill them: those kept for live last."""
         return tuple(pool for pool, count in self._pool_counts.items() if count)
 
     @property
@@ -163,8 +163,8 @@ def _pool_counts(counts: Mapping[str, int], reserve_live: int) -> dict[Pool, int
     on_gpus = sum(counts.values()) - on_cpu
     kept_on_cpu, kept_on_gpus = min(reserve_live, on_cpu), min(reserve_live, on_gpus)
     return {
-        Pool.LIVE: kept_on_cpu,
-        Pool.LIVE_GPU: kept_on_gpus,
         Pool.CPU: on_cpu - kept_on_cpu,
         Pool.GPU: on_gpus - kept_on_gpus,
+        Pool.LIVE: kept_on_cpu,
+        Pool.LIVE_GPU: kept_on_gpus,
     }

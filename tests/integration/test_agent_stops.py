@@ -18,10 +18,10 @@ from tests.integration.agents import (
 from tests.waiting import wait_until
 
 HANGS = """
-import sys, threading, workers.__main__, workers.agent
+import sys, threading, workers.__main__, workers.agent, workers.slots
 def wait_for_ever(self, **_):
     threading.Event().wait()
-workers.agent.Slots.wait_until_idle = wait_for_ever
+workers.slots.Slots.wait_until_idle = wait_for_ever
 workers.agent.STOP_SECONDS = workers.agent.CHILD_STOP_SECONDS = 0.1
 workers.agent.HUNG_SECONDS = 1
 sys.exit(workers.__main__.main())

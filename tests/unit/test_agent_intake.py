@@ -284,11 +284,13 @@ def test_poller_asks_for_the_pools_that_no_hints_arrive_for(work_on: Make) -> No
         hints_arrive=lambda pool: pool is Pool.LIVE,
         start_attempt=work.intake.start_unasked,
     )
-    work.answer(claim_of(), None, None, None)
+    work.answer(claim_of(), None, None, None, None)
 
     assert poller.run_pass() == 1
 
-    assert work.asked() == [("gpu0", True), ("gpu1", False), ("gpu2", False)]
+    first, *rest = work.asked()
+    assert first == ("gpu0", False)
+    assert rest == [("gpu1", False), ("gpu2", False), ("gpu1", True), ("gpu2", True)]
 
 
 @pytest.mark.parametrize(

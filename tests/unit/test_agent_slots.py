@@ -64,8 +64,8 @@ def test_gpu_that_is_set_aside_or_excluded_takes_nothing_until_it_is_back() -> N
 def test_slots_kept_for_live_are_a_number_of_their_own_for_cpu_and_gpus() -> None:
     slots = Slots(TWO_GPUS, reserve_live=1)
 
-    assert slots.pools == (Pool.LIVE, Pool.LIVE_GPU, Pool.CPU, Pool.GPU)
-    assert [slots.count_of(pool) for pool in slots.pools] == [1, 1, 1, 3]
+    assert slots.pools == (Pool.CPU, Pool.GPU, Pool.LIVE, Pool.LIVE_GPU)
+    assert [slots.count_of(pool) for pool in slots.pools] == [1, 3, 1, 1]
     assert take(slots, Pool.CPU, 2) == [Slot(device=CPU_DEVICE)]
     assert take(slots, Pool.LIVE, 2) == [Slot(device=CPU_DEVICE, is_reserved=True)]
     assert len(take(slots, Pool.GPU, 4)) == 3
@@ -75,13 +75,13 @@ def test_slots_kept_for_live_are_a_number_of_their_own_for_cpu_and_gpus() -> Non
 def test_reserve_that_is_larger_than_the_gpus_takes_all_their_slots() -> None:
     slots = Slots({CPU_DEVICE: 4, "gpu0": 1}, reserve_live=2)
 
-    assert slots.pools == (Pool.LIVE, Pool.LIVE_GPU, Pool.CPU)
+    assert slots.pools == (Pool.CPU, Pool.LIVE, Pool.LIVE_GPU)
     assert slots.count_of(Pool.LIVE_GPU) == 1
     assert slots.try_take(Pool.GPU) is None
 
 
 def test_node_without_gpus_has_no_pool_for_them() -> None:
-    assert Slots({CPU_DEVICE: 2}, reserve_live=1).pools == (Pool.LIVE, Pool.CPU)
+    assert Slots({CPU_DEVICE: 2}, reserve_live=1).pools == (Pool.CPU, Pool.LIVE)
     assert Slots({CPU_DEVICE: 2}).pools == (Pool.CPU,)
 
 
