@@ -28,13 +28,13 @@ class Device:
 
 def hardware_for(requires: str, device: Device) -> Hardware:
     """The encoder family a device uses for a job that requires this: a concrete one."""
-    wanted, _, codec = requires.rpartition(":")
+    wanted, _, picture = requires.partition(":")
     if wanted in GPU_FAMILIES:
         return Hardware(wanted)
     if not device.is_gpu:
         return Hardware.CPU
     return next(
-        (family for family in GPU_FAMILIES if f"{family}:{codec}" in device.capabilities),
+        (family for family in GPU_FAMILIES if f"{family}:{picture}" in device.capabilities),
         Hardware.CPU,
     )
 

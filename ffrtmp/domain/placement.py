@@ -53,7 +53,7 @@ def on_cpu(requires: str) -> str:
 
 def asked_need(hardware: Hardware, requires: str) -> str:
     """What a job asked for at first, whatever a failure has made of its need since."""
-    return f"{hardware}:{requires.rpartition(':')[2]}"
+    return f"{hardware}:{requires.partition(':')[2]}"
 
 
 def place_of(node_id: str, device_id: str) -> str:

@@ -101,7 +101,7 @@ def test_gpu_without_encoder_is_no_device_but_is_reported_with_its_reason(host: 
 
 
 def test_codec_that_a_gpu_lacks_is_not_promised_while_its_others_are(host: Host) -> None:
-    host.add_nvidia("no_av1")
+    host.add_nvidia({"fail_codecs": ["av1"]})
 
     found = look(host.ffmpeg, nvidia(0))
 
@@ -141,7 +141,7 @@ def test_ffmpeg_without_nvenc_is_not_asked_to_use_it(tmp_path: Path) -> None:
 
 
 def test_driver_that_crashes_ffmpeg_is_a_reason_and_nothing_more(host: Host) -> None:
-    host.add_nvidia("crashes")
+    host.add_nvidia("crash")
 
     found = look(host.ffmpeg, nvidia(0))
 
@@ -149,8 +149,8 @@ def test_driver_that_crashes_ffmpeg_is_a_reason_and_nothing_more(host: Host) -> 
 
 
 def test_hanging_encoder_gets_one_test_and_does_not_hold_up_other_gpus(host: Host) -> None:
-    host.add_nvidia("hangs")
-    host.add_nvidia("hangs")
+    host.add_nvidia("hang")
+    host.add_nvidia("hang")
     host.add_nvidia("works")
     gpus = {f"gpu{index}": nvidia(index).targets for index in range(3)}
     started = time.monotonic()
@@ -164,8 +164,8 @@ def test_hanging_encoder_gets_one_test_and_does_not_hold_up_other_gpus(host: Hos
 
 
 def test_looking_at_all_ends_within_its_bound_whatever_hangs(host: Host) -> None:
-    host.add_nvidia("hangs")
-    host.behave(INTEL, "hangs")
+    host.add_nvidia("hang")
+    host.behave(INTEL, "hang")
     devices = {"cpu": (CPU,), "gpu0": nvidia(0).targets, "gpu1": intel(1).targets}
     started = time.monotonic()
 
@@ -194,7 +194,7 @@ def test_second_look_tries_nothing_that_worked(host: Host, tmp_path: Path) -> No
 
 
 def test_what_did_not_work_is_tried_again_at_each_start(host: Host, tmp_path: Path) -> None:
-    host.add_nvidia("no_av1")
+    host.add_nvidia({"fail_codecs": ["av1"]})
     look(host.ffmpeg, nvidia(0), cache=tmp_path)
     host.take_encodes()
     host.behave("0", "works")

@@ -10,18 +10,26 @@ import pytest
 
 from ffrtmp.domain.media import Codec, Hardware
 from ffrtmp.domain.retry import FailureClass
-from tests.gpus.standin import Behaviour, Mood, hardware_runs, set_behaviour, write_standin
+from tests.gpus.standin import (
+    Behaviour,
+    Mood,
+    encode_runs,
+    hardware_runs,
+    set_behaviour,
+    write_standin,
+)
 from tests.media.specs import FFMPEG, run, spec
 from tests.waiting import wait_until
-from workers.ffmpeg.binary import version
+from workers.ffmpeg.binary import encoder_names, version
 from workers.ffmpeg.command import transcode
 from workers.ffmpeg.failures import classify
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.probe import probe
 from workers.ffmpeg.process import FfmpegProcess, ProcessEnd
-from workers.ffmpeg.target import Target
+from workers.ffmpeg.target import CPU, Target
 from workers.ffmpeg.verify import differences
 from workers.ffmpeg.video_encoders import has_encoder
+from workers.hardware.trial import Encode, try_command
 
 NODE = "/dev/dri/renderD128"
 NVENC = Target(hardware=Hardware.NVENC, address="0")
@@ -29,7 +37,7 @@ SECOND = Target(hardware=Hardware.NVENC, address="1")
 QSV = Target(hardware=Hardware.QSV, address=NODE)
 VAAPI = Target(hardware=Hardware.VAAPI, address=NODE)
 TARGETS = (NVENC, QSV, VAAPI)
-MOODS: list[Mood] = ["no_session", "no_device", "driver_too_old"]
+MOODS: list[Mood] = ["no_encoder", "no_session", "no_device", "driver_too_old"]
 QUIET = ["-loglevel", "error", "-f", "lavfi"]
 WORKING: Behaviour = {"nvenc": {"0": "works"}, "qsv": {NODE: "works"}, "vaapi": {NODE: "works"}}
 
@@ -149,6 +157,39 @@ def test_frames_too_small_for_nvenc_are_refused_by_it_alone(
     assert encode(ffmpeg, VAAPI, **size)[0].exit_code == 0
 
 
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.hardware)
+def test_gpu_of_8_bits_refuses_deep_pictures_and_no_others(tmp_path: Path, target: Target) -> None:
+    behaviour: Behaviour = {target.hardware.value: {str(target.address): "eight_bit"}}
+    ffmpeg = write_standin(tmp_path / "gpus", behaviour=behaviour)
+    shallow, deep = (
+        run(
+            try_command(
+                ffmpeg, Encode(device="", target=target, codec=Codec.HEVC, is_ten_bit=is_deep)
+            )
+        )
+        for is_deep in (False, True)
+    )
+
+    assert shallow[0].exit_code == 0, shallow[1]
+    found = classify(exit_code=deep[0].exit_code, signal=None, stderr=deep[1])
+    assert found.failure_class is FailureClass.HARDWARE
+
+
+def test_gpu_with_one_session_refuses_a_second_until_the_first_is_over(tmp_path: Path) -> None:
+    folder = tmp_path / "gpus"
+    ffmpeg = write_standin(folder, behaviour={"nvenc": {"0": "one_session"}})
+    process = FfmpegProcess(argv(ffmpeg, NVENC, duration_seconds=600))
+    identity = process.start()
+    assert identity is not None
+    wait_until(lambda: Path(f"/proc/{identity.pid}/exe").readlink() == FFMPEG.resolve())
+
+    end, log = encode(ffmpeg, NVENC)
+
+    assert (end.exit_code, "OpenEncodeSessionEx failed: out of memory" in log) == (187, True)
+    process.close()
+    assert encode(ffmpeg, NVENC)[0].exit_code == 0
+
+
 def test_crash_of_a_driver_ends_by_its_signal(tmp_path: Path) -> None:
     ffmpeg = write_standin(tmp_path / "gpus", behaviour={"nvenc": {"0": "crash"}})
 
@@ -179,6 +220,24 @@ def test_behaviour_changes_while_an_encode_runs_without_touching_it(tmp_path: Pa
     assert process.identity == identity
     assert [entry.behaviour for entry in hardware_runs(folder)] == ["hang", "works"]
     process.close()
+
+
+def test_encodes_of_the_cpu_are_in_the_log_too(tmp_path: Path) -> None:
+    folder = tmp_path / "gpus"
+    ffmpeg = write_standin(folder, behaviour=WORKING)
+    encode(ffmpeg, CPU, codec="hevc")
+    encode(ffmpeg, QSV, codec="hevc")
+
+    runs = [(entry.hardware, entry.gpu, entry.codec) for entry in encode_runs(folder)]
+    assert runs == [("cpu", None, "hevc"), ("qsv", NODE, "hevc")]
+    assert [entry.hardware for entry in hardware_runs(folder)] == ["qsv"]
+
+
+def test_encoders_that_are_missing_are_not_listed(tmp_path: Path) -> None:
+    ffmpeg = write_standin(tmp_path / "gpus", behaviour={}, missing_encoders=("nvenc", "libx265"))
+
+    gone = encoder_names(FFMPEG) - encoder_names(ffmpeg)
+    assert gone == {"h264_nvenc", "hevc_nvenc", "av1_nvenc", "libx265"}
 
 
 def test_log_says_which_gpu_ran_what(tmp_path: Path) -> None:
