@@ -119,7 +119,7 @@ def test_kill_of_the_process_leaves_no_encode(slow: FfmpegProcess) -> None:
 
     os.kill(slow.identity.pid, signal.SIGKILL)
 
-    wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, seconds=5)
 
 
 def test_request_to_end_is_heard_as_ffmpeg_hears_it(ffmpeg: Path, slow: FfmpegProcess) -> None:
