@@ -28,10 +28,10 @@ def host(tmp_path: Path) -> Host:
 
 
 @pytest.fixture
-def start_gpu_host(farm: ChaosFarm, host: Host, monkeypatch: pytest.MonkeyPatch) -> StartGpuHost:
-    """``start_gpu_host(farm=…, **agent settings)``: an agent named gpu-host on ``host``."""
+def start_gpu_host(host: Host, monkeypatch: pytest.MonkeyPatch) -> StartGpuHost:
+    """``start_gpu_host(farm, **agent settings)``: an agent named gpu-host on ``host``."""
 
-    def start(on: ChaosFarm = farm, **settings: Any) -> AgentProcess:
+    def start(on: ChaosFarm, **settings: Any) -> AgentProcess:
         with monkeypatch.context() as patch:
             for name, value in host.environment.items():
                 patch.setenv(name, value)
@@ -51,11 +51,12 @@ def gpu(farm: ChaosFarm, number: int = 0) -> DeviceAnswer:
 
 
 def test_job_for_any_hardware_runs_on_the_gpu_and_its_file_is_right(
-    farm: ChaosFarm, host: Host, start_gpu_host: StartGpuHost
+    make_farm: MakeFarm, host: Host, start_gpu_host: StartGpuHost
 ) -> None:
+    farm = make_farm()
     host.add_nvidia("works")
     farm.start_agent("cpu-host").ready()
-    start_gpu_host()
+    start_gpu_host(farm)
     job = farm.wait_for(farm.submit("360p30-hevc"), JobStatus.COMPLETED)
 
     assert history(farm, job) == [("gpu-host", "gpu0", Hardware.NVENC)]
@@ -66,11 +67,12 @@ def test_job_for_any_hardware_runs_on_the_gpu_and_its_file_is_right(
 
 
 def test_jobs_are_spread_over_all_gpus_up_to_the_slots_of_each(
-    farm: ChaosFarm, host: Host, start_gpu_host: StartGpuHost
+    make_farm: MakeFarm, host: Host, start_gpu_host: StartGpuHost
 ) -> None:
+    farm = make_farm()
     for _ in range(2):
         host.add_nvidia("works")
-    start_gpu_host(gpu_slots=2)
+    start_gpu_host(farm, gpu_slots=2)
     jobs = [farm.submit("1080p30-h264", hardware="gpu", duration=600) for _ in range(5)]
 
     def running() -> list[str] | None:
@@ -82,14 +84,15 @@ def test_jobs_are_spread_over_all_gpus_up_to_the_slots_of_each(
 
 
 def test_encode_that_a_gpu_fails_goes_to_the_next_gpu_and_then_to_a_cpu(
-    farm: ChaosFarm, host: Host, start_gpu_host: StartGpuHost
+    make_farm: MakeFarm, host: Host, start_gpu_host: StartGpuHost
 ) -> None:
+    farm = make_farm()
     for _ in range(2):
         host.add_nvidia("works")
-    start_gpu_host()
+    start_gpu_host(farm)
     farm.start_agent("cpu-host").ready()
     for number in range(2):
-        host.behave(str(number), "no_encoder")
+        host.behave(str(number), "no_session")
     job = farm.wait_for(farm.submit(), JobStatus.COMPLETED)
 
     found = history(farm, job)
@@ -104,14 +107,15 @@ def test_encode_that_a_gpu_fails_goes_to_the_next_gpu_and_then_to_a_cpu(
 
 
 def test_job_that_asks_for_a_gpu_waits_for_one_and_is_taken_soon_after_its_arrival(
-    farm: ChaosFarm, host: Host, start_gpu_host: StartGpuHost
+    make_farm: MakeFarm, host: Host, start_gpu_host: StartGpuHost
 ) -> None:
+    farm = make_farm()
     host.add_nvidia("works")
     farm.start_agent("cpu-host").ready()
     waiting = [farm.submit(hardware="nvenc") for _ in range(30)]
     on_cpu = farm.wait_for(farm.submit(hardware="cpu"), JobStatus.COMPLETED)
     reason = farm.client.job(waiting[0].id).waiting_reason or ""
-    start_gpu_host()
+    start_gpu_host(farm)
 
     assert on_cpu.node_name == "cpu-host"
     assert reason.startswith("no node at work can encode h264 with hardware nvenc")
@@ -126,7 +130,7 @@ def test_gpu_that_fails_every_job_is_set_aside_and_a_canary_lets_it_back(
     for _ in range(2):
         host.add_nvidia("works")
     start_gpu_host(farm)
-    host.behave("0", "no_encoder")
+    host.behave("0", "no_session")
     jobs = [farm.submit(hardware="nvenc", duration=1) for _ in range(12)]
     for job in jobs:
         farm.wait_for(job, JobStatus.COMPLETED, seconds=60)
@@ -144,7 +148,7 @@ def test_gpu_that_fails_every_job_is_set_aside_and_a_canary_lets_it_back(
 def test_node_that_was_set_aside_is_let_back_by_a_canary_once_it_works(
     make_farm: MakeFarm, tmp_path: Path
 ) -> None:
-    farm = make_farm(canary_after=3.0)
+    farm = make_farm(canary_after=3.0, max_retries=20)
     crashes = tmp_path / "crashes"
     crashes.touch()
     ffmpeg = wrapped_ffmpeg(tmp_path / "ffmpeg", f"[ -e {crashes} ] && kill -SEGV $$")
