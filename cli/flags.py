@@ -126,7 +126,9 @@ class AgentFlags:
         str | None, typer.Option(help="what the node is known by [the host name]")
     ] = None
     name: Annotated[str | None, typer.Option(help="what people call it [its address]")] = None
-    slots: Annotated[int | None, typer.Option(help="attempts at once [by the cores]")] = None
+    slots: Annotated[
+        int | None, typer.Option(help="attempts at once on the CPU [by the cores]")
+    ] = None
     gpu_slots: Annotated[
         int | None, typer.Option(help="attempts at once on each GPU, 0 to leave them alone [2]")
     ] = None

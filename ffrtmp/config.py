@@ -216,7 +216,7 @@ class WorkerSettings(Settings):
     """What the node is known by; none is the host name."""
     name: Name | None = None
     slots: Annotated[Whole, Field(ge=1, le=256)] | None = None
-    """Attempts at once; none follows the number of cores."""
+    """Attempts at once on the CPU; none follows the number of cores."""
     reserve_live: Annotated[Whole, Field(ge=0, le=256)] = 0
     """Slots of the CPU, and as many of all GPUs, that run nothing but the live queue."""
     gpu_slots: Annotated[Whole, Field(ge=0, le=64)] = 2

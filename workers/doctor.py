@@ -24,7 +24,7 @@ from workers.ffmpeg.binary import FfmpegMissing, find_ffmpeg, version
 from workers.hardware import host
 from workers.hardware.devices import FoundDevices, found_devices
 from workers.hardware.gpus import Gpu, find_gpus
-from workers.node import places, slots_and_threads, state_folder
+from workers.node import cpu_slots, encoder_threads, places, state_folder
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -65,7 +65,7 @@ def findings(settings: WorkerSettings, *, is_master_named: bool) -> dict[str, An
 
 
 def _look(ffmpeg: Path, settings: WorkerSettings, gpus: Sequence[Gpu]) -> FoundDevices:
-    slots, _ = slots_and_threads(settings.slots, host.usable_cores())
+    slots = cpu_slots(settings.slots, host.usable_cores())
     return found_devices(ffmpeg, gpus=gpus, cpu_slots=slots, gpu_slots=settings.gpu_slots)
 
 
@@ -82,7 +82,8 @@ def _encoders(found: FoundDevices) -> Check:
 
 def _devices(settings: WorkerSettings, found: FoundDevices) -> Iterator[Check]:
     cores = host.usable_cores()
-    slots, threads = slots_and_threads(settings.slots, cores)
+    threads = encoder_threads(sum(device.slots for device in found.devices), cores)
+    slots = found.devices[0].slots
     cpu = f"{host.cpu_name()}, cores: {cores}, slots: {slots}, encoder threads of each: {threads}"
     yield Check(name="cpu", status=Status.OK, detail=cpu)
     devices = {device.id: device for device in found.devices}

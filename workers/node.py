@@ -19,6 +19,9 @@ from workers.ledger import Ledger
 from workers.slots import Slots
 from workers.staging import Places
 
+MAX_SLOTS = 256
+"""What a registration without devices may have; the devices say what counts."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
@@ -34,16 +37,16 @@ class NodeFacts:
 
 def measure(settings: WorkerSettings, ffmpeg: Path) -> NodeFacts:
     """Look at this host; FfmpegMissing where ffmpeg does not run."""
-    slots, threads = slots_and_threads(settings.slots, host.usable_cores())
+    cores = host.usable_cores()
     found = found_devices(
         ffmpeg,
         gpus=find_gpus() if settings.gpu_slots else (),
-        cpu_slots=slots,
+        cpu_slots=cpu_slots(settings.slots, cores),
         gpu_slots=settings.gpu_slots,
         cache_folder=state_folder(settings),
     )
     return NodeFacts(
-        threads=threads,
+        threads=encoder_threads(sum(device.slots for device in found.devices), cores),
         queues=tuple(settings.queues),
         hardware=host.describe(ffmpeg, places(settings).output_folder) | found.facts(),
         devices=found.devices,
@@ -63,10 +66,14 @@ def slots_of(settings: WorkerSettings, facts: NodeFacts) -> Slots:
     return Slots(counts, reserve_live=settings.reserve_live)
 
 
-def slots_and_threads(asked: int | None, cores: int) -> tuple[int, int]:
-    """How many attempts at once, and the encoder threads of each: half the cores, shared out."""
-    slots = asked or max(1, cores // 2)
-    return slots, max(1, cores // slots)
+def cpu_slots(asked: int | None, cores: int) -> int:
+    """How many attempts at once on the CPU: half the cores, unless asked otherwise."""
+    return asked or max(1, cores // 2)
+
+
+def encoder_threads(slots: int, cores: int) -> int:
+    """ffmpeg's threads in each slot, those of GPUs too: together no more than there are cores."""
+    return max(1, cores // slots)
 
 
 def state_folder(settings: WorkerSettings) -> Path:
@@ -89,7 +96,7 @@ def registration(
         name=settings.name,
         node_id=identity.node_id,
         node_token=identity.token,
-        slots=sum(device.slots for device in facts.devices),
+        slots=min(MAX_SLOTS, sum(device.slots for device in facts.devices)),
         queues=list(facts.queues),
         capabilities=list(all_capabilities(facts.devices)),
         devices=[

@@ -12,7 +12,7 @@ from workers.backoff import jittered_delays
 from workers.errors import StateFolderTaken, StateUnreadable
 from workers.identity import load_or_create, open_state_folder
 from workers.ledger import Held, Ledger, Progress, StopReason
-from workers.node import slots_and_threads
+from workers.node import cpu_slots, encoder_threads
 from workers.spool import Journal, Phase, Spool
 
 LEASE = "lease-lease-lease-lease"
@@ -151,16 +151,21 @@ def test_mark_of_an_encode_that_does_not_move_stays() -> None:
 def test_slots_follow_the_cores_and_share_them(
     asked: int | None, cores: int, expected: tuple[int, int]
 ) -> None:
-    assert slots_and_threads(asked, cores) == expected
+    slots = cpu_slots(asked, cores)
+
+    assert (slots, encoder_threads(slots, cores)) == expected
 
 
 @pytest.mark.parametrize("cores", [*range(1, 34), 48, 64, 96, 128, 256])
 def test_encoder_threads_of_all_slots_never_exceed_the_cores(cores: int) -> None:
     for asked in (None, *range(1, 257)):
-        slots, threads = slots_and_threads(asked, cores)
+        on_cpu = cpu_slots(asked, cores)
+        assert asked is None or on_cpu == asked
+        for on_gpus in (0, 2, 16):
+            slots = on_cpu + on_gpus
+            threads = encoder_threads(slots, cores)
 
-        assert (threads == 1) if slots > cores else (slots * threads <= cores)
-        assert asked is None or slots == asked
+            assert (threads == 1) if slots > cores else (slots * threads <= cores)
 
 
 def test_delays_grow_to_their_cap_and_are_spread() -> None:
