@@ -67,7 +67,11 @@ def show_node(session: Session, node: NodeAnswer) -> None:
         return
     running = [f"job {r.sequence_number} attempt {r.attempt}" for r in node.running]
     devices = {device.id: device_text(device) for device in node.devices}
-    show_facts(node.model_dump() | {"running": running, "devices": devices})
+    hardware = dict(node.hardware)
+    if "encoders" in hardware:
+        hardware["encoders"] = trials_text(hardware["encoders"])
+    facts = {"running": running, "devices": devices, "hardware": hardware}
+    show_facts(node.model_dump() | facts)
 
 
 def device_text(device: DeviceAnswer) -> str:
@@ -76,6 +80,20 @@ def device_text(device: DeviceAnswer) -> str:
     if device.name:
         parts.insert(0, device.name)
     return "; ".join(part for part in [*parts, device.set_aside] if part)
+
+
+def trials_text(trials: object) -> str:
+    """The test encodes of a node in one line: how many passed, and why the others did not.
+
+    They are in the node's own words, so any of them may be missing.
+    """
+    said = [one for one in trials if isinstance(one, dict)] if isinstance(trials, list) else []
+    failed = [
+        f"{one.get('device')} {one.get('encoder')} {one.get('bits')} bit: {one.get('reason')}"
+        for one in said
+        if not one.get("works")
+    ]
+    return "; ".join([f"{len(said) - len(failed)} of {len(said)} tests passed", *failed])
 
 
 def _abilities(capabilities: Iterable[str]) -> str:

@@ -206,17 +206,23 @@ def _estimate(job: Job, scene: Scene, places: Sequence[Place], free: int) -> flo
     if not places or job.queue in scene.paused:
         return None
     names = {(node.id, device.id) for node, device in places}
+    running = [
+        attempt
+        for attempt in scene.running
+        if attempt.holds_slot and (attempt.node_id, attempt.device) in names
+    ]
+    if scene.run_seconds is None:
+        if scene.jobs_ahead and scene.jobs_ahead >= free:
+            return None
+        running = [attempt for attempt in running if attempt.progress > 0]
     remaining = [
         remaining_of(
             elapsed_seconds=(scene.now - attempt.started_at).total_seconds(),
             progress=attempt.progress,
             run_seconds=scene.run_seconds,
         )
-        for attempt in scene.running
-        if attempt.holds_slot and (attempt.node_id, attempt.device) in names
+        for attempt in running
     ]
-    if scene.run_seconds is None and scene.jobs_ahead >= free:
-        return None
     wait = seconds_until_start(
         jobs_ahead=scene.jobs_ahead,
         free_slots=free,

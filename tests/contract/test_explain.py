@@ -174,6 +174,18 @@ def test_without_a_finished_job_there_is_no_estimate(world: FakeWorld) -> None:
     assert found.reason == (f"{FIRST}; 0 of 1 slots that could run it are free")
 
 
+def test_progress_alone_is_enough_for_the_next_in_line(world: FakeWorld) -> None:
+    register(world)
+    submit(world)
+    grant = granted(world)
+    job = submit(world)
+    world.clock.pass_seconds(60)
+    beat(world, grant, seq=1)
+
+    assert why(world, job).estimated_start_seconds == pytest.approx(60)
+    assert why(world, submit(world)).estimated_start_seconds is None
+
+
 def test_reserved_slots_are_no_help_to_other_jobs(world: FakeWorld) -> None:
     world.farm.nodes.register(builders.registration(slots=2, reserve_live=1))
     submit(world)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cli.main import run
+from cli.nodes import trials_text
 from tests.unit import test_cli_exits
 from tests.unit.test_cli_exits import StandInMaster
 from tests.unit.test_cli_jobs import ATTEMPT, JOB
@@ -177,3 +178,13 @@ def test_a_timeout_that_bounds_nothing_is_exit_2_and_drains_nothing(
     assert run(["nodes", "drain", "east", *flags]) == 2
 
     assert master.asked == []
+
+
+def test_trials_show_how_many_passed_and_why_the_others_did_not() -> None:
+    works = {"device": "cpu", "encoder": "libx264", "bits": 8, "works": True, "reason": None}
+    fails = {"device": "gpu0", "encoder": "av1_nvenc", "bits": 10, "works": False}
+
+    assert trials_text([works, fails | {"reason": "No capable devices found"}, "?"]) == (
+        "1 of 2 tests passed; gpu0 av1_nvenc 10 bit: No capable devices found"
+    )
+    assert trials_text("?") == "0 of 0 tests passed"
