@@ -1,10 +1,11 @@
 """Whose slot a live job takes when every slot that could run it is busy."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from ffrtmp.domain.attempt import Attempt
+from ffrtmp.domain.device import Device
 from ffrtmp.domain.job import Job
 from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.node import Node
@@ -38,40 +39,42 @@ class MakeRoom:
     victim: Running
 
 
-def plan(
-    waiting: Iterable[Job],
-    nodes: Sequence[Node],
-    occupancy: Occupancy,
-    running: Sequence[Running],
-    *,
-    served: Collection[str],
-    now: datetime,
-) -> Sequence[MakeRoom]:
-    """Who makes room for which of the live jobs, best first.
+def without_room(
+    waiting: Iterable[Job], nodes: Sequence[Node], occupancy: Occupancy, *, now: datetime
+) -> Sequence[Job]:
+    """The live jobs for which no slot is free, best first.
 
-    A job for which there is room takes it in the reckoning, so that the next does not count on
-    it. ``served`` are jobs for which room was made a moment ago: they get no second victim.
+    A job for which one is takes it in the reckoning, so that the next does not count on it:
     ``occupancy`` is used up.
     """
+    found = []
+    for job in waiting:
+        places = _places(job, nodes, now=now)
+        free = next((p for p in places if occupancy.free(*p, is_live=True) > 0), None)
+        if free is None:
+            found.append(job)
+        else:
+            occupancy.take(*free, is_live=True)
+    return found
+
+
+def plan(
+    waiting: Iterable[Job], nodes: Sequence[Node], running: Sequence[Running], *, now: datetime
+) -> Sequence[MakeRoom]:
+    """Who makes room for which of the live jobs that have none; nobody twice."""
     left = sorted(running, key=_least_loss)
     found = []
     for job in waiting:
-        places = {
-            (node.id, device.id): (node, device)
-            for node in nodes
-            for device in willing_devices(node, job, now=now)
-        }
-        free = next((p for p in places.values() if occupancy.free(*p, is_live=True) > 0), None)
-        if free is not None:
-            occupancy.take(*free, is_live=True)
-            continue
-        if job.id in served:
-            continue
+        places = {(node.id, device.id) for node, device in _places(job, nodes, now=now)}
         victim = next((one for one in left if _place(one) in places), None)
         if victim is not None:
             left.remove(victim)
             found.append(MakeRoom(job=job, victim=victim))
     return found
+
+
+def _places(job: Job, nodes: Sequence[Node], *, now: datetime) -> Sequence[tuple[Node, Device]]:
+    return [(node, device) for node in nodes for device in willing_devices(node, job, now=now)]
 
 
 def _place(one: Running) -> tuple[str, str]:

@@ -303,7 +303,7 @@ def _speaking(tx: Transaction, node_id: str, epoch: int) -> Node:
 
 
 def _has_room(tx: Transaction, node: Node, device: Device, *, is_reserved: bool) -> bool:
-    occupancy = Occupancy.of(tx.attempts.taken(node.id))
+    occupancy = Occupancy.of(tx.attempts.taken([node.id]))
     if is_reserved:
         return occupancy.reserved_free(node, device) > 0
     return occupancy.free(node, device, is_live=False) > 0

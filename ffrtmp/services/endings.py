@@ -151,7 +151,7 @@ def _elsewhere(
         others, requires = _after_gpu_failure(requires, avoid, others)
     if others and policy.set_aside_after and ending.failure in HOST_SIDE:
         return Elsewhere(requires=requires, avoid=avoid, seconds=policy.retry.cap_seconds)
-    occupancy = Occupancy.of(tx.attempts.taken()) if others else Occupancy()
+    occupancy = Occupancy.of(tx.attempts.taken({node.id for node, _ in others}))
     has_room = any(occupancy.free(*one, is_live=job.queue is Queue.LIVE) for one in others)
     return Elsewhere(
         requires=requires, avoid=avoid, seconds=policy.avoid_seconds if has_room else 0.0

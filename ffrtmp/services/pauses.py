@@ -108,7 +108,7 @@ class Pauses:
         return best is not None and best < place
 
     def _has_room(self, tx: Transaction, node: Node, device: Device) -> bool:
-        return Occupancy.of(tx.attempts.taken(node.id)).free(node, device, is_live=False) > 0
+        return Occupancy.of(tx.attempts.taken([node.id])).free(node, device, is_live=False) > 0
 
     def _attempt_of(self, tx: Transaction, job: Job) -> Attempt:
         attempt = tx.attempts.lock(job.id, job.attempt)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ffrtmp.domain.attempt import AttemptState, Outcome, Pause
 from ffrtmp.domain.job import Job, JobStatus
 from ffrtmp.domain.occupancy import Occupancy
-from ffrtmp.domain.preemption import MakeRoom, Running, plan
+from ffrtmp.domain.preemption import MakeRoom, Running, plan, without_room
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.services.context import Context
 from ffrtmp.services.endings import Ending, end_attempt
@@ -51,9 +51,12 @@ class Preemption:
                 return ()
             nodes = tx.nodes.accepting(limit=NODES_CONSIDERED)
             occupancy = Occupancy.of(tx.attempts.taken())
+            in_need = without_room(waiting, nodes, occupancy, now=now)
+            in_need = [job for job in in_need if not _is_served(job, farm_seconds)]
+            if not in_need:
+                return ()
             running = tx.attempts.preemptable(limit=VICTIMS_CONSIDERED)
-        served = {job.id for job in waiting if _is_served(job, farm_seconds)}
-        return plan(waiting, nodes, occupancy, running, served=served, now=now)
+        return plan(in_need, nodes, running, now=now)
 
     def _make_room(self, one: MakeRoom) -> bool:
         """In one transaction, and only once for each live job."""

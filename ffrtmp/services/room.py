@@ -17,7 +17,7 @@ def gpus_with_room(tx: Transaction) -> Sequence[str]:
     nodes = tx.nodes.with_gpu(limit=GPU_NODES_CONSIDERED)
     if not nodes:
         return ()
-    occupancy = Occupancy.of(tx.attempts.taken())
+    occupancy = Occupancy.of(tx.attempts.taken([node.id for node in nodes]))
     return sorted(
         {
             need

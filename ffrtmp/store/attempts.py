@@ -1,6 +1,6 @@
 """Attempts in the store: leases, progress, history and logs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -74,12 +74,12 @@ class Attempts:
         query = sa.select(sa.func.count()).select_from(attempts)
         return self._db.execute(query.where(attempts.c.node_id == node_id, _LIVE)).scalar_one()
 
-    def taken(self, node_id: str | None = None) -> Sequence[Taken]:
-        """The slots that are taken, of one node or of all; suspended attempts take none."""
+    def taken(self, node_ids: Collection[str] | None = None) -> Sequence[Taken]:
+        """The slots that are taken, of some nodes or of all; suspended attempts take none."""
         columns = (attempts.c.node_id, attempts.c.device, attempts.c.is_reserved)
         query = sa.select(*columns, sa.func.count()).where(_LIVE, attempts.c.pause.is_(None))
-        if node_id is not None:
-            query = query.where(attempts.c.node_id == node_id)
+        if node_ids is not None:
+            query = query.where(attempts.c.node_id.in_(node_ids))
         return [
             Taken(node_id=row[0], device=row[1], is_reserved=row[2], count=row[3])
             for row in self._db.execute(query.group_by(*columns))

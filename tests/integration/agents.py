@@ -190,7 +190,7 @@ def job_with(
 
 def cancel_all(client: MasterClient) -> None:
     """What a test leaves would keep the next test's agent busy."""
-    for status in (JobStatus.PENDING, JobStatus.RUNNING):
+    for status in (JobStatus.PENDING, JobStatus.RUNNING, JobStatus.PAUSED):
         for job in client.jobs(status=status, limit=1000).jobs:
             with contextlib.suppress(ClientError):
                 client.cancel(job.id)
