@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import ClaimAnswer, JobSpec
 from workers.clock import boot_seconds
@@ -96,7 +97,7 @@ class Encoder:
         check_not_stopped(held)
         if not end.timed_out:
             check_source_unchanged(staged)
-        _raise_if_failed(spec, end, encode)
+        _raise_if_failed(spec, end, encode, target)
         return _verified(spec, source, staged.temporary, held, encode)
 
     def stream(
@@ -128,7 +129,7 @@ class Encoder:
         check_not_stopped(held)
         if end.exit_code == EXIT_EXPIRED:
             raise AttemptFailed(FailureClass.NODE_LOST, LEASE_LOST)
-        _raise_if_failed(spec, end, encode)
+        _raise_if_failed(spec, end, encode, target)
 
     def _target(self, claim: ClaimAnswer) -> Target:
         """How to speak to what the attempt was given; AttemptFailed where this node has no such."""
@@ -272,7 +273,7 @@ def facts_of(output: MediaFacts) -> dict[str, Any]:
     }
 
 
-def _raise_if_failed(spec: JobSpec, end: ProcessEnd, encode: Encode) -> None:
+def _raise_if_failed(spec: JobSpec, end: ProcessEnd, encode: Encode, target: Target) -> None:
     encode.exit_code = end.exit_code
     if end.timed_out:
         raise AttemptFailed(
@@ -282,7 +283,11 @@ def _raise_if_failed(spec: JobSpec, end: ProcessEnd, encode: Encode) -> None:
         )
     if end.exit_code != 0 or end.signal is not None:
         failure = classify(exit_code=end.exit_code, signal=end.signal, stderr=encode.log.text())
-        raise AttemptFailed(failure.failure_class, failure.message, exit_code=end.exit_code)
+        why = failure.failure_class
+        if why is FailureClass.UNSUPPORTED and target.hardware is not Hardware.CPU:
+            # Encoders of GPUs have other options and limits: the CPU's may do it.
+            why = FailureClass.INCAPABLE
+        raise AttemptFailed(why, failure.message, exit_code=end.exit_code)
 
 
 def _verified(

@@ -22,6 +22,7 @@ class FailureClass(StrEnum):
     NO_SPACE = "no_space"  # the node's or the destination's disk is full
     STALLED = "stalled"  # progress stopped moving
     HARDWARE = "hardware"  # the encoder device failed
+    INCAPABLE = "incapable"  # this GPU cannot do what the job asks; another, or a CPU, may
     OUTPUT_WRONG = "output_wrong"  # the finished file is not what was asked for
     ENCODER = "encoder"  # ffmpeg failed and its output names no better class
     AGENT = "agent"  # an unexpected error in the node's own code

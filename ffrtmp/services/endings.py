@@ -21,6 +21,7 @@ from ffrtmp.store.jobs import storable_places
 
 NODES_CONSIDERED = 50
 PLACES_REMEMBERED = 20
+GPU_SIDE = frozenset({FailureClass.HARDWARE, FailureClass.INCAPABLE})
 GPUS_TRIED = 2
 """GPUs that may fail a job that a CPU can do as well."""
 
@@ -137,7 +138,7 @@ def _elsewhere(
     comes first; where there is none, or a second one failed too, a job that may runs on a CPU.
     """
     policy = context.policy
-    is_gpu_failure = ending.failure is FailureClass.HARDWARE and attempt.device != CPU_DEVICE
+    is_gpu_failure = ending.failure in GPU_SIDE and attempt.device != CPU_DEVICE
     failed_at = place_of(attempt.node_id, attempt.device) if is_gpu_failure else attempt.node_id
     avoid = list(dict.fromkeys((*job.avoid, failed_at)))[-PLACES_REMEMBERED:]
     others: Sequence[tuple[Node, Device]] = [

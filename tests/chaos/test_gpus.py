@@ -20,6 +20,10 @@ from tests.waiting import wait_until
 
 StartGpuHost = Callable[..., AgentProcess]
 SECONDS_UNTIL_TAKEN = 10.0
+TOO_SMALL_FOR_NVENC = {
+    "scenario": "test-h264",
+    "parameters": {"resolution": "128x96", "duration": 0.1},
+}
 
 
 @pytest.fixture
@@ -104,6 +108,25 @@ def test_encode_that_a_gpu_fails_goes_to_the_next_gpu_and_then_to_a_cpu(
     ]
     failures = [one.failure_class for one in farm.client.attempts(job.id).attempts]
     assert failures == [FailureClass.HARDWARE, FailureClass.HARDWARE, None]
+
+
+def test_job_that_a_gpu_cannot_do_runs_on_a_cpu_and_is_not_the_gpus_fault(
+    make_farm: MakeFarm, host: Host, start_gpu_host: StartGpuHost
+) -> None:
+    farm = make_farm()
+    host.add_nvidia("works")
+    start_gpu_host(farm)
+    small = [
+        farm.wait_for(farm.client.submit(TOO_SMALL_FOR_NVENC), JobStatus.COMPLETED)
+        for _ in range(4)
+    ]
+
+    assert {tuple(hardware for *_, hardware in history(farm, job)) for job in small} == {
+        (Hardware.NVENC, Hardware.CPU)
+    }
+    attempts = farm.client.attempts(small[0].id).attempts
+    assert attempts[0].failure_class is FailureClass.INCAPABLE
+    assert gpu(farm).set_aside is None
 
 
 def test_job_that_asks_for_a_gpu_waits_for_one_and_is_taken_soon_after_its_arrival(

@@ -13,7 +13,7 @@ _NVENC_ERROR = "%s: %s (%d): %s"
 _CUDA_ERROR = "%s failed -> %s: %s"
 _MFX_ERROR = "%s: %s (%d)"
 
-GPU_LINES: tuple[GpuLine, ...] = (
+GPU_FAILURES: tuple[GpuLine, ...] = (
     ("nvenc.c", _NVENC_ERROR, "OpenEncodeSessionEx failed: out of memory (10): (no details)"),
     (
         "nvenc.c",
@@ -22,22 +22,11 @@ GPU_LINES: tuple[GpuLine, ...] = (
     ),
     ("nvenc.c", _NVENC_ERROR, "OpenEncodeSessionEx failed: unsupported device (2): (no details)"),
     ("nvenc.c", _NVENC_ERROR, "OpenEncodeSessionEx failed: no encode device (1): (no details)"),
-    (
-        "nvenc.c",
-        _NVENC_ERROR,
-        "InitializeEncoder failed: invalid param (8): Frame Dimension less than the minimum supported value.",
-    ),
-    ("nvenc.c", _NVENC_ERROR, "InitializeEncoder failed: invalid param (8): Invalid Level."),
     ("nvenc.c", _NVENC_ERROR, "CreateInputBuffer failed: out of memory (10): "),
     ("nvenc.c", _NVENC_ERROR, "CreateBitstreamBuffer failed: out of memory (10): "),
     ("nvenc.c", _NVENC_ERROR, "EncodePicture failed!: generic error (20): "),
     ("nvenc.c", _NVENC_ERROR, "Failed locking bitstream buffer: encoder busy (18): "),
     ("nvenc.c", _NVENC_ERROR, "Failed unlocking input buffer!: generic error (20): "),
-    (
-        "nvenc.c",
-        _NVENC_ERROR,
-        "Cannot get the preset configuration: unsupported param (12): (no details)",
-    ),
     ("nvenc.c", _NVENC_ERROR, "SetIOCudaStreams failed: invalid encoder device (3): "),
     ("nvenc.c", "No capable devices found", "No capable devices found"),
     ("nvenc.c", "No CUDA capable devices found", "No CUDA capable devices found"),
@@ -66,27 +55,6 @@ GPU_LINES: tuple[GpuLine, ...] = (
         "nvenc.c",
         "Provided device doesn't support required NVENC features",
         "Provided device doesn't support required NVENC features",
-    ),
-    ("nvenc.c", "Codec not supported", "Codec not supported"),
-    ("nvenc.c", "10 bit encode not supported", "10 bit encode not supported"),
-    ("nvenc.c", "Width %d exceeds %d", "Width 8192 exceeds 4096"),
-    ("nvenc.c", "Height %d exceeds %d", "Height 8192 exceeds 4096"),
-    ("nvenc.c", "Max B-frames %d exceed %d", "Max B-frames 3 exceed 0"),
-    ("nvenc.c", "RC lookahead not supported", "RC lookahead not supported"),
-    (
-        "nvenc.c",
-        "B frames as references are not supported",
-        "B frames as references are not supported",
-    ),
-    (
-        "nvenc.c",
-        "Middle B frame reference mode is not supported",
-        "Middle B frame reference mode is not supported",
-    ),
-    (
-        "nvenc.c",
-        "Multiple reference frames are not supported by the device",
-        "Multiple reference frames are not supported by the device",
     ),
     ("dynlink_loader.h of nv-codec-headers", "Cannot load %s", "Cannot load libcuda.so.1"),
     ("dynlink_loader.h of nv-codec-headers", "Cannot load %s", "Cannot load libnvidia-encode.so.1"),
@@ -119,23 +87,7 @@ GPU_LINES: tuple[GpuLine, ...] = (
     ("qsvenc.c", _MFX_ERROR, "Error during encoding: device lost (-13)"),
     ("qsvenc.c", _MFX_ERROR, "Error initializing the encoder: invalid video parameters (-15)"),
     ("qsvenc.c", _MFX_ERROR, "Error querying encoder params: unsupported (-3)"),
-    (
-        "qsvenc.c",
-        _MFX_ERROR,
-        "Error querying (IOSurf) the encoding parameters: unsupported (-3)",
-    ),
-    (
-        "qsvenc.c",
-        "Selected ratecontrol mode is unsupported",
-        "Selected ratecontrol mode is unsupported",
-    ),
-    ("qsvenc.c", "Current resolution is unsupported", "Current resolution is unsupported"),
-    ("qsvenc.c", "Current codec type is unsupported", "Current codec type is unsupported"),
-    (
-        "qsvenc.c",
-        "some encoding parameters are not supported by the QSV runtime. Please double check the input parameters.",
-        "some encoding parameters are not supported by the QSV runtime. Please double check the input parameters.",
-    ),
+    ("qsvenc.c", _MFX_ERROR, "Error querying (IOSurf) the encoding parameters: unsupported (-3)"),
     (
         "libavutil/hwcontext_vaapi.c",
         "Failed to initialise VAAPI connection: %d (%s).",
@@ -186,6 +138,54 @@ GPU_LINES: tuple[GpuLine, ...] = (
         "Failed to create encode pipeline configuration: %d (%s).",
         "Failed to create encode pipeline configuration: 14 (the requested VAEntryPoint is not supported).",
     ),
+)
+"""A GPU that should do it does not."""
+
+GPU_LIMITS: tuple[GpuLine, ...] = (
+    (
+        "nvenc.c",
+        _NVENC_ERROR,
+        "InitializeEncoder failed: invalid param (8): Frame Dimension less than the minimum supported value.",
+    ),
+    ("nvenc.c", _NVENC_ERROR, "InitializeEncoder failed: invalid param (8): Invalid Level."),
+    (
+        "nvenc.c",
+        _NVENC_ERROR,
+        "Cannot get the preset configuration: unsupported param (12): (no details)",
+    ),
+    ("nvenc.c", "Codec not supported", "Codec not supported"),
+    ("nvenc.c", "10 bit encode not supported", "10 bit encode not supported"),
+    ("nvenc.c", "Width %d exceeds %d", "Width 8192 exceeds 4096"),
+    ("nvenc.c", "Height %d exceeds %d", "Height 8192 exceeds 4096"),
+    ("nvenc.c", "Max B-frames %d exceed %d", "Max B-frames 3 exceed 0"),
+    ("nvenc.c", "RC lookahead not supported", "RC lookahead not supported"),
+    (
+        "nvenc.c",
+        "B frames as references are not supported",
+        "B frames as references are not supported",
+    ),
+    (
+        "nvenc.c",
+        "Middle B frame reference mode is not supported",
+        "Middle B frame reference mode is not supported",
+    ),
+    (
+        "nvenc.c",
+        "Multiple reference frames are not supported by the device",
+        "Multiple reference frames are not supported by the device",
+    ),
+    (
+        "qsvenc.c",
+        "Selected ratecontrol mode is unsupported",
+        "Selected ratecontrol mode is unsupported",
+    ),
+    ("qsvenc.c", "Current resolution is unsupported", "Current resolution is unsupported"),
+    ("qsvenc.c", "Current codec type is unsupported", "Current codec type is unsupported"),
+    (
+        "qsvenc.c",
+        "some encoding parameters are not supported by the QSV runtime. Please double check the input parameters.",
+        "some encoding parameters are not supported by the QSV runtime. Please double check the input parameters.",
+    ),
     ("vaapi_encode.c", "No usable encoding profile found.", "No usable encoding profile found."),
     (
         "vaapi_encode.c",
@@ -203,3 +203,4 @@ GPU_LINES: tuple[GpuLine, ...] = (
         "Hardware does not support encoding at size 64x64 (constraints: width 128-4096 height 128-4096).",
     ),
 )
+"""A GPU that works cannot do this."""

@@ -6,7 +6,7 @@ import pytest
 
 from ffrtmp.domain.retry import FailureClass
 from tests.media.ffmpeg_samples import SAMPLES
-from tests.media.gpu_lines import GPU_LINES
+from tests.media.gpu_lines import GPU_FAILURES, GPU_LIMITS
 from workers.ffmpeg.failures import Failure, classify
 
 
@@ -41,8 +41,14 @@ def test_output_without_level_marks_has_the_same_class(
 @pytest.mark.parametrize(
     "end", ["Cannot allocate memory", "Input/output error", "No such file or directory"]
 )
-@pytest.mark.parametrize("line", [line for _, _, line in GPU_LINES])
-def test_failing_gpu_is_the_hardwares_whatever_follows_from_it(line: str, end: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "failure_class"),
+    [(line, FailureClass.HARDWARE) for _, _, line in GPU_FAILURES]
+    + [(line, FailureClass.INCAPABLE) for _, _, line in GPU_LIMITS],
+)
+def test_word_of_a_gpu_decides_whatever_follows_from_it(
+    line: str, failure_class: FailureClass, end: str
+) -> None:
     stderr = (
         "[info] Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'file:/x.mp4':\n"
         f"[h264_nvenc @ 0x1] [error] {line}\n"
@@ -52,10 +58,10 @@ def test_failing_gpu_is_the_hardwares_whatever_follows_from_it(line: str, end: s
     )
 
     found = classify(exit_code=244, signal=None, stderr=stderr)
-    assert found == Failure(failure_class=FailureClass.HARDWARE, message=line.strip())
+    assert found == Failure(failure_class=failure_class, message=line.strip())
 
 
-@pytest.mark.parametrize(("form", "line"), [gpu_line[1:] for gpu_line in GPU_LINES])
+@pytest.mark.parametrize(("form", "line"), [one[1:] for one in (*GPU_FAILURES, *GPU_LIMITS)])
 def test_line_of_a_gpu_has_the_form_that_it_is_said_to_come_from(form: str, line: str) -> None:
     values = {"%s": ".*", "%d": r"-?\d+", "%#x": "0x[0-9a-f]+", "%x": "[0-9a-f]+"}
     parts = re.split("(%s|%d|%#x|%x)", form)

@@ -92,7 +92,22 @@ _NETWORK = (
     r"|Network is unreachable$|No route to host$|Operation timed out$"
 )
 
-# What one device cannot do another may, and the CPU does: all of it is the device's failure.
+# What one device cannot do another may, and the CPU does.
+_INCAPABLE = (
+    r"^Codec not supported$|^(Width|Height) \d+ exceeds \d+$|^Max B-frames \d+ exceed \d+$"
+    r"|^(YUV4\d\dP|10 bit encode|(RC )?lookahead( level)?|Temporal AQ|Weighted Prediction"
+    r"|Lossless encoding|CABAC entropy coding) not supported\b"
+    r"|Interlaced encoding is not supported\. Supported level"
+    r"|B frames? (as references?|reference mode) (is|are) not supported"
+    r"|not supported by the device$"
+    r"|(InitializeEncoder failed|preset configuration): (invalid|unsupported) param"
+    r"|Selected ratecontrol mode is unsupported|Low power mode is unsupported"
+    r"|^Current (codec|profile|frame|picture|resolution|pixel)[a-z ]{0,12} is unsupported"
+    r"|parameters are not supported by the QSV runtime|This version of runtime doesn't support"
+    r"|No usable (encoding|render target)|RT format \S+ not supported by driver"
+    r"|Driver does not support (any|encoding|\S+ RC mode)\b|Hardware does not support encoding"
+)
+# What a device that should do it fails at.
 _NVENC = (
     r"Cannot load (libcuda|nvcuda|libnvidia-encode|nvEncodeAPI|NvEncodeAPI|cu[A-Z])"
     r"|Could not dynamically load CUDA|CUDA_ERROR_|\bcu[A-Z]\w+\(.{0,200}\) failed"
@@ -105,12 +120,6 @@ _NVENC = (
     r"|Driver does not support the required nvenc API|The minimum required Nvidia driver for nvenc"
     r"|No (CUDA |NVENC )?capable devices found|Requested GPU \d+, but only \d+ GPUs"
     r"|Provided device doesn't support required NVENC features"
-    r"|^Codec not supported$|^(Width|Height) \d+ exceeds \d+$|^Max B-frames \d+ exceed \d+$"
-    r"|^(YUV4\d\dP|10 bit encode|(RC )?lookahead( level)?|Temporal AQ|Weighted Prediction"
-    r"|Lossless encoding|CABAC entropy coding) not supported\b"
-    r"|Interlaced encoding is not supported\. Supported level"
-    r"|B frames? (as references?|reference mode) (is|are) not supported"
-    r"|not supported by the device$"
 )
 _QSV = (
     r"Error creating a MFX |Error initializing (an|an internal|the) MFX |Error during set display"
@@ -118,9 +127,6 @@ _QSV = (
     r"|Error (during encoding|initializing the encoder|synchronizing the operation): .+ \(-?\d+\)$"
     r"|(device failed|device lost|GPU Hang) \(-\d+\)"
     r"|Error (querying( \(IOSurf\))?|retrieving) (the )?enc\w+ param"
-    r"|Selected ratecontrol mode is unsupported|Low power mode is unsupported"
-    r"|^Current (codec|profile|frame|picture|resolution|pixel)[a-z ]{0,12} is unsupported"
-    r"|parameters are not supported by the QSV runtime|This version of runtime doesn't support"
 )
 _VAAPI = (
     r"Failed to initiali[sz]e VAAPI|Failed to create a? ?VAAPI|(No|open a) VA display\b"
@@ -129,9 +135,7 @@ _VAAPI = (
     r"|Failed to sync (surface|to (output buffer|picture) completion)"
     r"|Failed to (map|unmap) output buffers|Failed to create (temp )?encode pipeline"
     r"|Failed to [a-z ]{1,40}(image|surface)[^:]{0,80}: \d+ \("
-    r"|Failed to query [a-z ]{1,40} attributes?: \d+ \(|No usable (encoding|render target)"
-    r"|RT format \S+ not supported by driver|Driver does not support (any|encoding|\S+ RC mode)\b"
-    r"|Hardware does not support encoding"
+    r"|Failed to query [a-z ]{1,40} attributes?: \d+ \("
     r"|implib-gen: .*failed to load library"
 )
 _DEVICE = f"{_NVENC}|{_QSV}|{_VAAPI}"
@@ -152,6 +156,7 @@ _RULES: Final = _rules(
     (r"Protocol not found$|Port missing in uri", _C.INPUT_REFUSED),
     (r"Error opening input: Input/output error$", _C.CONNECTION),
     # the encoder's device: what fails for want of it, memory included, is not at fault
+    (_INCAPABLE, _C.INCAPABLE),
     (_DEVICE, _C.HARDWARE),
     # memory is the node's, and another node may have more
     (r"Cannot allocate memory\)?$", _C.KILLED),
