@@ -178,7 +178,7 @@ class Checker:
         task = self.facts.pending.oldest(asking, seconds) if since < seconds else None
         if task is None:
             return
-        idle = seconds - max(since, task.due_at)
+        idle = max(0.0, seconds - max(since, task.due_at))
         family = "gpu" if device.is_gpu else "cpu"
         self.idle_seconds[family] += min(PASS_SECONDS, idle)
         self.longest_idle[family] = max(self.longest_idle[family], idle)

@@ -83,6 +83,7 @@ class Facts:
         """First starts by kind of node, kind of device and hardware asked for."""
         self._seen = 0
         self._is_reserved = False
+        self._room: frozenset[str] | None = None
         self._acts: Mapping[str, Callable[[str, str, int, str], None]] = {
             EventKind.JOB_CLAIMED: self._claimed,
             EventKind.JOB_COMPLETED: self._ended,
@@ -128,7 +129,7 @@ class Facts:
             self._seen,
         )
         for number, kind, job_id, node_id, attempt, data in rows:
-            self._seen = number
+            self._seen, self._room = number, None
             act = self._acts.get(kind)
             if act is not None:
                 self.counts[kind] += 1
@@ -136,6 +137,11 @@ class Facts:
 
     def gpus_with_room(self) -> frozenset[str]:
         """Needs that some GPU with a free slot meets now, as well as a CPU."""
+        if self._room is None:
+            self._room = self._find_room()
+        return self._room
+
+    def _find_room(self) -> frozenset[str]:
         return frozenset(
             need
             for node in self._gpu_nodes

@@ -95,9 +95,12 @@ def fleet(count: int, rng: random.Random) -> Sequence[Host]:
 
 def troubled(hosts: Sequence[Host], *, until: float, rng: random.Random) -> Sequence[Host]:
     """The same, with something happening to some; never to the first of each kind."""
+    first = {host.kind: host for host in reversed(hosts)}
     return [
-        host if n < len(KINDS) or rng.random() >= TROUBLED else _with_mishap(host, until, rng)
-        for n, host in enumerate(hosts)
+        host
+        if host is first[host.kind] or rng.random() >= TROUBLED
+        else _with_mishap(host, until, rng)
+        for host in hosts
     ]
 
 
