@@ -1,7 +1,7 @@
 """The work: what is submitted when, and how long each job runs."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
@@ -47,7 +47,13 @@ class Arrival:
     work: Sequence[Work]
 
 
-def arrivals(count: int, *, work_per_second: float, rng: random.Random) -> Iterator[Arrival]:
+def arrivals(
+    count: int,
+    *,
+    work_per_second: float,
+    rng: random.Random,
+    hardware: Mapping[Hardware, float] = HARDWARE,
+) -> Iterator[Arrival]:
     """So many jobs, in submits of a second each, with bursts."""
     left, seconds = count, 0.0
     while left:
@@ -59,7 +65,7 @@ def arrivals(count: int, *, work_per_second: float, rng: random.Random) -> Itera
             size += int(count * JOBS_OF_A_BURST)
         size = min(left, size)
         if size:
-            yield Arrival(at_seconds=seconds, work=[_work(rng) for _ in range(size)])
+            yield Arrival(at_seconds=seconds, work=[_work(rng, hardware) for _ in range(size)])
         left -= size
 
 
@@ -67,7 +73,7 @@ def live_flood(
     count: int, *, work_per_second: float, load: float, rng: random.Random
 ) -> Iterator[Arrival]:
     """A handful of jobs of every rank, and then live ones without end, more than can be run."""
-    few = [_work(rng, queue=queue) for queue in Queue for _ in range(count // 30)]
+    few = [_work(rng, HARDWARE, queue=queue) for queue in Queue for _ in range(count // 30)]
     yield Arrival(at_seconds=1.0, work=few)
     left, seconds = count - len(few), 1.0
     while left:
@@ -75,13 +81,15 @@ def live_flood(
         expected = load * work_per_second / MEAN_RUN_SECONDS * SUBMIT_SECONDS
         size = min(left, _poisson(expected, rng))
         if size:
-            work = [_work(rng, queue=Queue.LIVE) for _ in range(size)]
+            work = [_work(rng, HARDWARE, queue=Queue.LIVE) for _ in range(size)]
             yield Arrival(at_seconds=seconds, work=work)
         left -= size
 
 
-def _work(rng: random.Random, queue: Queue | None = None) -> Work:
-    hardware = _one_of(HARDWARE, rng)
+def _work(
+    rng: random.Random, asks: Mapping[Hardware, float], queue: Queue | None = None
+) -> Work:
+    hardware = _one_of(asks, rng)
     is_gpu = hardware in (Hardware.GPU, Hardware.NVENC)
     chance = rng.random()
     fails = FailureClass.CONNECTION if chance < FAILS_ONCE else None
@@ -110,7 +118,7 @@ def _run_seconds(rng: random.Random) -> float:
     return min(LONGEST_RUN_SECONDS, max(1.0, drawn))
 
 
-def _one_of(weights: dict[T, float], rng: random.Random) -> T:
+def _one_of(weights: Mapping[T, float], rng: random.Random) -> T:
     return rng.choices(list(weights), weights=list(weights.values()))[0]
 
 
