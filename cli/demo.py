@@ -16,7 +16,7 @@ import typer
 from cli.clip import make_clip
 from cli.exits import CliError, UsageError
 from cli.folder import FarmFolder
-from cli.jobs import log_text
+from cli.logs import log_text
 from cli.options import Session, with_session
 from cli.render import say, seconds_text, show_json, show_table, size_text, write
 from cli.submit import absolute

@@ -3,7 +3,8 @@
 CliError            something this command cannot do; one line, and what to do next
 ├── UsageError      asked in a way that cannot be
 ├── SubmitUnsure    no answer says whether the job was taken
-└── JobNotCompleted the job that was waited for ended otherwise
+├── JobNotCompleted the job that was waited for ended otherwise
+└── StillRunning    the node that was waited for still runs something
 """
 
 from collections.abc import Callable
@@ -46,6 +47,10 @@ class SubmitUnsure(CliError):  # noqa: N818
 
 class JobNotCompleted(CliError):  # noqa: N818
     """The job that was waited for failed or was canceled."""
+
+
+class StillRunning(CliError):  # noqa: N818
+    """The node that was waited for still runs something."""
 
 
 @dataclass(frozen=True, slots=True)

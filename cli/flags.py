@@ -50,6 +50,20 @@ class MasterTuning:
         int | None,
         _tuning("--set-aside-after", say="jobs that fail in a row and set a node aside [3]"),
     ] = None
+    canary_after: Annotated[
+        str | None,
+        _tuning(
+            "--canary-after", say="wait before what was set aside gets a job to prove it [60s]"
+        ),
+    ] = None
+    max_wait: Annotated[
+        str | None,
+        _tuning("--max-wait", say="raise waiting jobs: the lowest is first after this long [off]"),
+    ] = None
+    preempt: Annotated[
+        Literal["none", "batch"] | None,
+        _tuning("--preempt", say="whose slots a live job takes when all are busy [none]"),
+    ] = None
     hint_window: Annotated[
         int | None, _tuning("--hint-window", say="most hints per broker queue [10000]")
     ] = None
@@ -113,6 +127,9 @@ class AgentFlags:
     ] = None
     name: Annotated[str | None, typer.Option(help="what people call it [its address]")] = None
     slots: Annotated[int | None, typer.Option(help="attempts at once [by the cores]")] = None
+    gpu_slots: Annotated[
+        int | None, typer.Option(help="attempts at once on each GPU, 0 to leave them alone [2]")
+    ] = None
     queues: Annotated[str | None, typer.Option(help="such as live,default,batch [all]")] = None
     state_dir: Annotated[Path | None, typer.Option(help="folder of identity and spool")] = None
     work_dir: Annotated[

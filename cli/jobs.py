@@ -1,6 +1,5 @@
 """``ffrtmp jobs``: look at jobs and change what becomes of them."""
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -9,20 +8,12 @@ import typer
 
 from cli.exits import UsageError
 from cli.options import Session, group_callback, with_session
-from cli.render import (
-    clean_log,
-    percent,
-    say,
-    show_facts,
-    show_json,
-    show_table,
-    write,
-)
+from cli.render import clean, duration_text, percent, say, show_facts, show_json, show_table, write
 from ffrtmp.client import MasterClient
 from ffrtmp.config import parse_duration
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.ranking import Priority, Queue
-from ffrtmp.schemas import AttemptAnswer, JobAnswer, JobList, LogAnswer
+from ffrtmp.schemas import AttemptAnswer, JobAnswer, JobList, WaitingAnswer
 
 PAGE = 100
 COLUMNS = (
@@ -39,7 +30,9 @@ COLUMNS = (
 ATTEMPT_COLUMNS = (
     "attempt",
     "node",
+    "device",
     "state",
+    "pause",
     "outcome",
     "failure",
     "exit",
@@ -97,40 +90,33 @@ def list_jobs(
 @app.command()
 @with_session
 def status(session: Session, job: JobArgument) -> None:
-    """Show every fact of a job."""
+    """Show every fact of a job, first of all why it waits."""
     with session.client() as master:
         show_job(session, master.job(job))
 
 
 @app.command()
 @with_session
-def logs(
-    session: Session,
-    job: JobArgument,
-    *,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="go on until the job has ended")
-    ] = False,
-    attempt: Annotated[
-        int | None, typer.Option(min=1, help="of this attempt; the last one by default")
-    ] = None,
-) -> None:
-    """Show what ffmpeg said; the error where there is no log."""
-    if follow and attempt is not None:
-        raise UsageError("--follow shows the attempt that runs: give it or --attempt, not both")
+def cancel(session: Session, job: JobArgument) -> None:
+    """Cancel a pending, running or paused job."""
     with session.client() as master:
-        if follow:
-            _follow(session, master, job)
-        else:
-            _show_logs(session, master.logs(job, attempt=attempt))
+        announce(session, master.cancel(job))
 
 
 @app.command()
 @with_session
-def cancel(session: Session, job: JobArgument) -> None:
-    """Cancel a pending or running job."""
+def pause(session: Session, job: JobArgument) -> None:
+    """Suspend a running job: it keeps its node and its lease, and frees its slot."""
     with session.client() as master:
-        announce(session, master.cancel(job))
+        announce(session, master.pause(job))
+
+
+@app.command()
+@with_session
+def resume(session: Session, job: JobArgument) -> None:
+    """Let a paused job go on as soon as its device has room."""
+    with session.client() as master:
+        announce(session, master.resume(job))
 
 
 @app.command()
@@ -214,8 +200,14 @@ def show_job(session: Session, job: JobAnswer) -> None:
     if session.wants_json:
         show_json(job)
         return
-    facts = job.model_dump()
-    show_facts(facts | {"progress": percent(job.progress)})
+    first = {
+        "sequence_number": job.sequence_number,
+        "status": job.status,
+        "waiting_reason": job.waiting_reason,
+        **_waiting_facts(job.waiting),
+    }
+    rest = job.model_dump(exclude={*first, "waiting"})
+    show_facts(first | rest | {"progress": percent(job.progress)})
 
 
 def announce(session: Session, job: JobAnswer) -> None:
@@ -223,45 +215,31 @@ def announce(session: Session, job: JobAnswer) -> None:
     if session.wants_json:
         show_json(job)
     else:
-        write(f"{job_line(job)}\n")
+        write(f"{clean(job_line(job))}\n")
 
 
 def job_line(job: JobAnswer) -> str:
-    """A job in one line."""
+    """A job in one line, with the reason why it waits where that is known."""
+    why = f": {job.waiting_reason}" if job.waiting_reason else ""
     return (
         f"job {job.sequence_number} {job.status} in {job.queue}/{job.priority}"
-        f" ({job.scenario}, {job.id})"
+        f" ({job.scenario}, {job.id}){why}"
     )
 
 
-def log_text(found: LogAnswer) -> str:
-    """The log of an attempt as a terminal may show it, or the error that stands for it."""
-    text = clean_log(found.logs)
-    if not text.strip():
-        return f"no log: {clean_log(found.error)}\n" if found.error else ""
-    return text if text.endswith("\n") else text + "\n"
+def device_text(attempt: AttemptAnswer) -> str:
+    """What an attempt runs on: ``cpu``, or a GPU and the kind of its encoder."""
+    is_plain = attempt.device == attempt.hardware
+    return attempt.device if is_plain else f"{attempt.device} {attempt.hardware}"
 
 
-def _show_logs(session: Session, found: LogAnswer) -> None:
-    if session.wants_json:
-        show_json(found)
-        return
-    text = log_text(found)
-    write(text)
-    if not text:
-        say(f"job {found.sequence_number} has no log yet; 'ffrtmp jobs status' says why")
-
-
-def _follow(session: Session, master: MasterClient, job: str) -> None:
-    known = master.job(job)
-    last = "\n"
-    for piece in master.follow_logs(job):
-        last = piece or last
-        write(json.dumps({"text": piece}) + "\n" if session.wants_json else clean_log(piece))
-    if not last.endswith("\n") and not session.wants_json:
-        write("\n")
-    ended = master.job(known.id)
-    say(f"job {ended.sequence_number} {ended.status}" + (f": {ended.error}" if ended.error else ""))
+def _waiting_facts(waiting: WaitingAnswer | None) -> dict[str, object]:
+    if waiting is None:
+        return {}
+    seconds = waiting.estimated_start_seconds
+    numbers = waiting.model_dump(exclude={"estimated_start_seconds"})
+    start = {"estimated_start": None if seconds is None else f"in {duration_text(seconds)}"}
+    return {f"waiting.{name}": value for name, value in (numbers | start).items()}
 
 
 def _row(job: JobAnswer) -> tuple[Any, ...]:
@@ -282,7 +260,9 @@ def _attempt_row(attempt: AttemptAnswer) -> tuple[Any, ...]:
     return (
         attempt.number,
         attempt.node_name,
+        device_text(attempt),
         attempt.state,
+        attempt.pause,
         attempt.outcome,
         attempt.failure_class,
         attempt.exit_code,

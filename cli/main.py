@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from cli import config, demo, jobs, nodes, processes, queues, submit, up
+from cli import config, demo, doctor, drain, jobs, logs, nodes, processes, queues, submit, up
 from cli.exits import EXPECTED_ERRORS, ExitCode, UsageError, ending_of
 from cli.options import Session, group_callback, with_session
 from cli.render import clean, say, show_json, write
@@ -26,10 +26,13 @@ app.callback()(group_callback(HELP))
 up.add_to(app)
 demo.add_to(app)
 processes.add_to(app)
+doctor.add_to(app)
 submit.add_to(jobs.app)
+logs.add_to(jobs.app)
+drain.add_to(nodes.app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(nodes.app, name="nodes")
-queues.add_to(app)
+app.add_typer(queues.app, name="queues")
 app.add_typer(config.app, name="config")
 
 

@@ -1,16 +1,17 @@
 """``ffrtmp nodes``: the hosts."""
 
-import time
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
 from cli.options import Session, group_callback, with_session
 from cli.render import say, show_facts, show_json, show_table
-from ffrtmp.client import MasterClient
-from ffrtmp.schemas import NodeAnswer
+from ffrtmp.domain.device import GPU_FAMILIES
+from ffrtmp.domain.media import Hardware
+from ffrtmp.schemas import DeviceAnswer, NodeAnswer
 
-POLL_SECONDS = 0.5
+ENCODER_FAMILIES = (Hardware.CPU, *GPU_FAMILIES)
 COLUMNS = ("name", "address", "status", "slots", "queues", "last heartbeat", "version", "reason")
 
 NodeArgument = Annotated[str, typer.Argument(help="id, name or address", show_default=False)]
@@ -36,22 +37,7 @@ def list_nodes(session: Session) -> None:
 def describe(session: Session, node: NodeArgument) -> None:
     """Show every fact of a node."""
     with session.client() as master:
-        _show(session, master.node(node))
-
-
-@app.command()
-@with_session
-def drain(
-    session: Session,
-    node: NodeArgument,
-    *,
-    reason: Annotated[str | None, typer.Option(help="why, for whoever looks later")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="return when nothing runs there")] = False,
-) -> None:
-    """Let a node finish what it runs and give it nothing new."""
-    with session.client() as master:
-        answer = master.drain(node, reason=reason)
-        _show(session, _until_idle(master, answer) if wait else answer)
+        show_node(session, master.node(node))
 
 
 @app.command()
@@ -59,7 +45,7 @@ def drain(
 def undrain(session: Session, node: NodeArgument) -> None:
     """Let a drained node take work again."""
     with session.client() as master:
-        _show(session, master.undrain(node))
+        show_node(session, master.undrain(node))
 
 
 @app.command()
@@ -74,24 +60,34 @@ def remove(session: Session, node: NodeArgument) -> None:
         say(f"removed {node}")
 
 
-def _until_idle(master: MasterClient, node: NodeAnswer) -> NodeAnswer:
-    seen = None
-    while node.slots_busy:
-        if seen != node.slots_busy:
-            say(f"{node.name}: {node.slots_busy} attempts still run")
-        seen = node.slots_busy
-        time.sleep(POLL_SECONDS)
-        node = master.node(node.id)
-    return node
-
-
-def _show(session: Session, node: NodeAnswer) -> None:
+def show_node(session: Session, node: NodeAnswer) -> None:
+    """Every fact of a node on stdout."""
     if session.wants_json:
         show_json(node)
         return
-    facts = node.model_dump(exclude={"running"})
     running = [f"job {r.sequence_number} attempt {r.attempt}" for r in node.running]
-    show_facts(facts | {"running": running})
+    devices = {device.id: device_text(device) for device in node.devices}
+    show_facts(node.model_dump() | {"running": running, "devices": devices})
+
+
+def device_text(device: DeviceAnswer) -> str:
+    """A device in one line: what it is, how busy, what it can, and why it is out of work."""
+    parts = [f"{device.slots_busy}/{device.slots} busy", _abilities(device.capabilities)]
+    if device.name:
+        parts.insert(0, device.name)
+    return "; ".join(part for part in [*parts, device.set_aside] if part)
+
+
+def _abilities(capabilities: Iterable[str]) -> str:
+    """Codecs by the encoders that a device really has: ``nvenc h264 hevc, qsv h264``."""
+    split = [capability.partition(":") for capability in sorted(capabilities)]
+    codecs = {family: [c for f, _, c in split if f == family] for family in ENCODER_FAMILIES}
+    return ", ".join(" ".join([family, *found]) for family, found in codecs.items() if found)
+
+
+def _reason(node: NodeAnswer) -> str:
+    aside = [f"{one.id} {one.set_aside}" for one in node.devices if one.set_aside]
+    return "; ".join([node.drain_reason, *aside] if node.drain_reason else aside)
 
 
 def _row(node: NodeAnswer) -> tuple[object, ...]:
@@ -106,5 +102,5 @@ def _row(node: NodeAnswer) -> tuple[object, ...]:
         node.queues,
         node.last_heartbeat,
         node.version,
-        node.drain_reason or "",
+        _reason(node),
     )

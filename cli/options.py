@@ -132,11 +132,19 @@ def with_session(function: Callable[Concatenate[Session, P], None]) -> Callable[
     return command
 
 
-def group_callback(help_text: str) -> Callable[..., None]:
-    """The callback of a command group: it only collects global options."""
+def group_callback(
+    help_text: str, *, alone: Callable[[Session], None] | None = None
+) -> Callable[..., None]:
+    """The callback of a command group: it only collects global options.
+
+    ``alone`` is what the group does by itself, when no command of it is named; its Typer then
+    needs ``invoke_without_command``.
+    """
 
     def callback(context: typer.Context, **given: Any) -> None:
         context.obj = _take_options(given).under(_outer(context))
+        if alone is not None and context.invoked_subcommand is None:
+            alone(Session(context.obj))
 
     callback.__doc__ = help_text
     _retype(callback, [_CONTEXT, *_GLOBALS])

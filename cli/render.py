@@ -25,6 +25,7 @@ UNBOUNDED_WIDTH = 100_000
 STYLES = {
     "completed": "green",
     "available": "green",
+    "ok": "green",
     "running": "cyan",
     "committing": "cyan",
     "busy": "cyan",
@@ -32,7 +33,10 @@ STYLES = {
     "offline": "red",
     "node_lost": "red",
     "canceled": "yellow",
+    "paused": "yellow",
+    "preempted": "yellow",
     "draining": "yellow",
+    "unused": "yellow",
 }
 
 
@@ -83,6 +87,20 @@ def size_text(size: float | None) -> str:
 def seconds_text(seconds: float | None) -> str:
     """Seconds with one decimal, or ``-``."""
     return "-" if seconds is None else f"{seconds:.1f}"
+
+
+def duration_text(seconds: float | None) -> str:
+    """A span of time in its two largest units: ``45s``, ``3m 20s``, ``2h 5m``, ``4d``."""
+    if seconds is None:
+        return "-"
+    left = max(0, round(seconds))
+    words = []
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        words.append((count, unit))
+    first = next((n for n, (count, _) in enumerate(words) if count), len(words) - 1)
+    shown = [f"{count}{unit}" for count, unit in words[first : first + 2] if count]
+    return " ".join(shown) or "0s"
 
 
 def percent(fraction: float) -> str:

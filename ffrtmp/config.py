@@ -219,6 +219,8 @@ class WorkerSettings(Settings):
     """Attempts at once; none follows the number of cores."""
     reserve_live: Annotated[Whole, Field(ge=0, le=256)] = 0
     """Slots of the CPU, and as many of all GPUs, that run nothing but the live queue."""
+    gpu_slots: Annotated[Whole, Field(ge=0, le=64)] = 2
+    """Attempts at once on each GPU; 0 leaves GPUs alone."""
     queues: Annotated[list[Queue], Field(min_length=1, max_length=len(Queue))] = list(Queue)
     state_dir: Path | None = None
     """Identity and spool; none is a folder of the user's state home."""

@@ -5,12 +5,16 @@ Nothing here asks the code under test: rows, events and bytes speak for themselv
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ffrtmp.domain.attempt import Attempt, Outcome
+from ffrtmp.domain.device import Device
 from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.domain.job import Job, JobStatus
+from ffrtmp.domain.media import Hardware
+from ffrtmp.domain.node import Node
 from ffrtmp.domain.ranking import Priority, Queue, rank_of
 from ffrtmp.store.engine import Store
 from ffrtmp.store.jobs import JobFilter
@@ -20,6 +24,14 @@ ENDS = {
     EventKind.JOB_COMPLETED: JobStatus.COMPLETED,
     EventKind.JOB_FAILED: JobStatus.FAILED,
     EventKind.JOB_CANCELED: JobStatus.CANCELED,
+}
+STARTS = {EventKind.JOB_CLAIMED, EventKind.JOB_RESUMED}
+LEAVES = {
+    *ENDS,
+    EventKind.JOB_RETRY_SCHEDULED,
+    EventKind.JOB_RELEASED,
+    EventKind.JOB_PREEMPTED,
+    EventKind.JOB_PAUSED,
 }
 
 
@@ -34,14 +46,15 @@ def violations(store: Store, *, at_rest: bool = True) -> list[str]:
         jobs = tx.jobs.list(JobFilter(), limit=MANY)
         attempts = {job.id: tx.attempts.of_job(job.id) for job in jobs}
         events = tx.events.after(0, limit=MANY)
-        slots = {node.id: node.slots for node in tx.nodes.every()}
+        nodes = {node.id: node for node in tx.nodes.every()}
     by_job = defaultdict(list)
     for event in events:
         if event.job_id is not None:
             by_job[event.job_id].append(event)
-    found = list(_slots_kept(events, slots))
+    found = list(_slots_kept(events, {name: node.slots for name, node in nodes.items()}))
     if store.is_sqlite:
-        found += _start_order(events)
+        line = Line(jobs={job.id: job for job in jobs}, attempts=attempts, nodes=nodes)
+        found += _start_order(events, line)
     for job in jobs:
         found += _job(job, attempts[job.id], by_job[job.id], at_rest=at_rest)
     return found
@@ -95,40 +108,93 @@ def _ends_once(name: str, job: Job, history: Sequence[Event]) -> Iterator[str]:
         yield f"{name} is {job.status}, its history says {ended}"
 
 
-def _start_order(events: Sequence[Event]) -> Iterator[str]:
+@dataclass
+class Line:
+    """Who waits, in which place, as the events tell it."""
+
+    jobs: Mapping[str, Job]
+    attempts: Mapping[str, Sequence[Attempt]]
+    nodes: Mapping[str, Node]
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    waiting: dict[str, tuple[int, int]] = field(default_factory=dict)
+    paused: set[str] = field(default_factory=set)
+
+    def passed_over(self, claimed: Event) -> list[str]:
+        """The better jobs that waited for the slot that this claim filled."""
+        job_id = claimed.job_id or ""
+        place = self.waiting.pop(job_id, self.places[job_id])
+        node = self.nodes.get(claimed.node_id or "")
+        device = node.device(claimed.data["device"]) if node is not None else None
+        attempt = next(
+            (one for one in self.attempts[job_id] if one.number == claimed.attempt), None
+        )
+        if node is None or device is None or attempt is None:
+            return []
+        return [
+            other
+            for other, its in self.waiting.items()
+            if its < place and self._could_run(self.jobs[other], node, device, attempt)
+        ]
+
+    def hear(self, job_id: str, event: Event, number: int) -> None:
+        """What an event other than a claim does to a job's place."""
+        match event.kind:
+            case EventKind.JOB_SUBMITTED:
+                self.waiting[job_id] = self.places[job_id] = (event.data["rank"], number)
+            case EventKind.JOB_RELEASED | EventKind.JOB_PREEMPTED:
+                self.waiting[job_id] = self.places[job_id]
+            case EventKind.JOB_RAISED:
+                self.move(job_id, event.data["rank"])
+            case EventKind.JOB_REPRIORITIZED:
+                said = event.data
+                self.move(job_id, rank_of(Queue(said["queue"]), Priority(said["to"])))
+            case _:
+                self.waiting.pop(job_id, None)
+
+    def move(self, job_id: str, rank: int) -> None:
+        """Another rank, in the same turn of coming."""
+        self.places[job_id] = (rank, self.places[job_id][1])
+        if job_id in self.waiting:
+            self.waiting[job_id] = self.places[job_id]
+
+    def _could_run(self, job: Job, node: Node, device: Device, attempt: Attempt) -> bool:
+        is_left_to_gpus = (
+            job.hardware is Hardware.AUTO
+            and not device.is_gpu
+            and any(one.is_gpu for known in self.nodes.values() for one in known.devices)
+        )
+        return (
+            job.requires in device.capabilities
+            and job.queue in node.queues
+            and job.queue not in self.paused
+            and not is_left_to_gpus
+            and (job.queue is Queue.LIVE or not attempt.is_reserved)
+        )
+
+
+def _start_order(events: Sequence[Event], line: Line) -> Iterator[str]:
     """A claim that passed over a better job, ordered as the database ordered them."""
-    waiting: dict[str, tuple[int, int]] = {}
-    places: dict[str, tuple[int, int]] = {}
     for number, event in enumerate(events):
-        job_id = event.job_id
-        if job_id is None:
+        if event.kind in (EventKind.QUEUE_PAUSED, EventKind.QUEUE_RESUMED):
+            change = (
+                line.paused.add if event.kind is EventKind.QUEUE_PAUSED else line.paused.discard
+            )
+            change(event.data["queue"])
+        elif event.job_id is None or event.job_id not in line.jobs:
             continue
-        if event.kind is EventKind.JOB_SUBMITTED:
-            waiting[job_id] = places[job_id] = (event.data["rank"], number)
-        elif event.kind is EventKind.JOB_RELEASED:
-            waiting[job_id] = places[job_id]
-        elif event.kind is EventKind.JOB_REPRIORITIZED:
-            rank = rank_of(Queue(event.data["queue"]), Priority(event.data["to"]))
-            places[job_id] = (rank, places[job_id][1])
-            if job_id in waiting:
-                waiting[job_id] = places[job_id]
-        elif event.kind is EventKind.JOB_CLAIMED:
-            place = waiting.pop(job_id, places[job_id])
-            better = [other for other, its in waiting.items() if its < place]
-            if better:
-                yield f"{job_id} started before {better[:3]}"
-        else:
-            waiting.pop(job_id, None)
+        elif event.kind is not EventKind.JOB_CLAIMED:
+            line.hear(event.job_id, event, number)
+        elif better := line.passed_over(event):
+            yield f"{event.job_id} started before {better[:3]}"
 
 
-def _slots_kept(events: Sequence[Event], slots: dict[str, int]) -> Iterator[str]:
+def _slots_kept(events: Sequence[Event], slots: Mapping[str, int]) -> Iterator[str]:
     running: dict[str, str] = {}
-    ends = {*ENDS, EventKind.JOB_RETRY_SCHEDULED, EventKind.JOB_RELEASED}
     for event in events:
-        if event.kind is EventKind.JOB_CLAIMED and event.job_id and event.node_id:
+        if event.kind in STARTS and event.job_id and event.node_id:
             running[event.job_id] = event.node_id
             held = sum(node == event.node_id for node in running.values())
             if held > slots.get(event.node_id, MANY):
                 yield f"node {event.node_id} held {held} leases at event {event.id}"
-        elif event.kind in ends and event.job_id:
+        elif event.kind in LEAVES and event.job_id:
             running.pop(event.job_id, None)

@@ -1,20 +1,21 @@
 """What this node says of itself: its size, what it can encode, how loaded it is."""
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import ffrtmp
 from ffrtmp.config import WorkerSettings
-from ffrtmp.domain.device import GPU_FAMILIES
+from ffrtmp.domain.device import GPU_FAMILIES, Device
 from ffrtmp.domain.hint import node_queue_name, queue_names
 from ffrtmp.domain.media import Codec, Hardware
 from ffrtmp.domain.placement import capabilities
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.schemas import HeldAttempt, NodeRegistration
 from workers.hardware import host
-from workers.hardware.encoders import working_encoders
+from workers.hardware.devices import Targets, found_devices, working_pairs
+from workers.hardware.gpus import find_gpus
 from workers.identity import Identity, default_state_folder
 from workers.ledger import Ledger
 from workers.staging import Places
@@ -29,6 +30,8 @@ class NodeFacts:
     queues: tuple[Queue, ...]
     encoders: frozenset[tuple[Hardware, Codec]]
     hardware: dict[str, Any]
+    devices: tuple[Device, ...] = ()
+    targets: Targets = field(default_factory=dict)
 
     @property
     def has_gpu(self) -> bool:
@@ -45,15 +48,23 @@ class NodeFacts:
 def measure(settings: WorkerSettings, ffmpeg: Path) -> NodeFacts:
     """Look at this host; FfmpegMissing where ffmpeg does not run."""
     slots, threads = slots_and_threads(settings.slots, host.usable_cores())
-    working = working_encoders(ffmpeg, cache_folder=state_folder(settings))
+    found = found_devices(
+        ffmpeg,
+        gpus=find_gpus() if settings.gpu_slots else (),
+        cpu_slots=slots,
+        gpu_slots=settings.gpu_slots,
+        cache_folder=state_folder(settings),
+    )
     return NodeFacts(
         slots=slots,
         threads=threads,
         queues=tuple(settings.queues),
         # Hardware encoders stay unsaid until a command line can be built for them: a job for one
         # waits, where it would otherwise end as unsupported.
-        encoders=frozenset(pair for pair in working if pair[0] is Hardware.CPU),
-        hardware=host.describe(ffmpeg, places(settings).output_folder),
+        encoders=frozenset(pair for pair in working_pairs(found.trials) if pair[0] is Hardware.CPU),
+        hardware=host.describe(ffmpeg, places(settings).output_folder) | found.facts(),
+        devices=found.devices,
+        targets=found.targets,
     )
 
 

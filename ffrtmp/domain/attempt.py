@@ -66,8 +66,8 @@ class Attempt:
     ``claimed_farm``, ``moved_farm`` (when progress last changed), ``listed_farm`` (when a
     heartbeat last named it, None before the first) and ``ended_farm`` are readings of farm time.
     ``claimed_after`` is the number of heartbeats the node had built when it asked; ``omissions``
-    counts later ones that did not list the attempt. ``device`` is what it runs on, ``hardware`` with which kind of
-    encoder; ``is_reserved`` marks a slot that is kept for the live queue.
+    counts later ones that did not list the attempt. ``device`` is what it runs on, ``hardware``
+    with which kind of encoder; ``is_reserved`` marks a slot that is kept for the live queue.
     """
 
     job_id: str

@@ -8,19 +8,32 @@ from ffrtmp.domain.job import Job
 from ffrtmp.domain.media import Codec, Hardware
 from ffrtmp.domain.node import Node
 
+TEN_BIT = "10bit"
+"""Ends a requirement that only an encoder of 10 bit pictures meets."""
 
-def capabilities(encoders: Iterable[tuple[Hardware, Codec]]) -> tuple[str, ...]:
+
+def capabilities(
+    encoders: Iterable[tuple[Hardware, Codec]],
+    *,
+    ten_bit: Iterable[tuple[Hardware, Codec]] = (),
+) -> tuple[str, ...]:
     """Every requirement that a set of working encoders meets, sorted.
 
     A CPU h264 encoder meets ``cpu:h264`` and ``auto:h264``; an NVENC one meets ``nvenc:h264``,
-    ``gpu:h264`` and ``auto:h264``.
+    ``gpu:h264`` and ``auto:h264``. Those that also encode 10 bit pictures are named in
+    ``ten_bit`` and meet ``cpu:h264:10bit`` and so on besides.
     """
+    deep = {f"{met}:{TEN_BIT}" for met in _met_by(ten_bit)}
+    return tuple(sorted(_met_by(encoders) | deep))
+
+
+def _met_by(encoders: Iterable[tuple[Hardware, Codec]]) -> set[str]:
     met = set()
     for hardware, codec in encoders:
         met |= {f"{hardware}:{codec}", f"{Hardware.AUTO}:{codec}"}
         if hardware in GPU_FAMILIES:
             met.add(f"{Hardware.GPU}:{codec}")
-    return tuple(sorted(met))
+    return met
 
 
 def needs_gpu(hardware: Hardware) -> bool:

@@ -1,9 +1,12 @@
 """Raising jobs that have waited long, where the policy says so."""
 
+from datetime import datetime
+
 from ffrtmp.domain.ageing import step_seconds
 from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.domain.ranking import BEST_RANK, WORST_RANK
 from ffrtmp.services.context import Context
+from ffrtmp.store.engine import Transaction
 
 HEADS_PER_RANK = 500
 
@@ -19,20 +22,23 @@ class Ageing:
         max_wait = self._context.policy.max_wait_seconds
         if max_wait is None:
             return 0
-        ranks = range(WORST_RANK, BEST_RANK, -1)
-        return sum(self._raise(rank, step_seconds(max_wait)) for rank in ranks)
-
-    def _raise(self, rank: int, step: float) -> int:
         with self._context.store.write() as tx:
-            raised = tx.jobs.raise_waiting(
-                rank,
-                step_seconds=step,
-                farm_seconds=tx.clock.read().seconds,
-                heads=HEADS_PER_RANK,
+            farm_seconds = tx.clock.read().seconds
+            ranks = range(WORST_RANK, BEST_RANK, -1)
+            return sum(
+                _raise(tx, rank, max_wait, farm_seconds, self._context.now()) for rank in ranks
             )
-            now = self._context.now()
-            for job_id, to in raised:
-                tx.events.append(
-                    Event(kind=EventKind.JOB_RAISED, at=now, job_id=job_id, data={"rank": to})
-                )
-            return len(raised)
+
+
+def _raise(
+    tx: Transaction, rank: int, max_wait_seconds: float, farm_seconds: float, now: datetime
+) -> int:
+    raised = tx.jobs.raise_waiting(
+        rank,
+        step_seconds=step_seconds(max_wait_seconds),
+        farm_seconds=farm_seconds,
+        heads=HEADS_PER_RANK,
+    )
+    for job_id, to in raised:
+        tx.events.append(Event(kind=EventKind.JOB_RAISED, at=now, job_id=job_id, data={"rank": to}))
+    return len(raised)

@@ -17,6 +17,9 @@ from ffrtmp.services.context import Context
 from ffrtmp.store.engine import Transaction
 
 MOST_COUNTED = 10_000
+NODES_CONSIDERED = 1000
+OUT_OF_WORK_CONSIDERED = 100
+ATTEMPTS_CONSIDERED = 1000
 RUNS_CONSIDERED = 50
 SHOWN_LENGTH = 200
 
@@ -43,9 +46,10 @@ class Scene:
     now: datetime
     farm_seconds: float
     nodes: Sequence[Node]
+    out_of_work: Sequence[Node]
     paused: Mapping[Queue, QueuePause]
     occupancy: Occupancy
-    running: Mapping[str, Sequence[Attempt]]
+    running: Sequence[Attempt]
     position: int
     jobs_ahead: int
     run_seconds: float | None
@@ -78,14 +82,12 @@ class Explain:
         is_live = job.queue is Queue.LIVE
         slots, free = _slots(scene, places, is_live=is_live)
         starts_in = _estimate(job, scene, places, free)
-        reason = (
-            _not_due(job, scene)
-            or _paused_queue(job, scene)
-            or _lacking(job, scene, places)
-            or _behind(job, scene, slots, free, starts_in)
-        )
+        cause = _not_due(job, scene) or _paused_queue(job, scene) or _lacking(job, scene, places)
+        if cause is None and free > scene.jobs_ahead:
+            cause = "about to start"
+        standing = _standing(job, scene, slots, free, starts_in)
         return Waiting(
-            reason=reason,
+            reason=standing if cause is None else f"{cause}; {standing}",
             rank=job.rank,
             position=scene.position,
             jobs_ahead=scene.jobs_ahead,
@@ -95,7 +97,7 @@ class Explain:
         )
 
     def _scene(self, tx: Transaction, job: Job) -> Scene:
-        nodes = tx.nodes.every()
+        nodes = tx.nodes.accepting(limit=NODES_CONSIDERED)
         needs = {
             need
             for node in nodes
@@ -108,9 +110,10 @@ class Explain:
             now=self._context.now(),
             farm_seconds=self._context.farm_seconds(tx),
             nodes=nodes,
+            out_of_work=tx.nodes.out_of_work(limit=OUT_OF_WORK_CONSIDERED),
             paused=tx.clock.paused_queues(),
             occupancy=Occupancy.of(tx.attempts.taken()),
-            running=tx.attempts.live_by_node(),
+            running=tx.attempts.live(limit=ATTEMPTS_CONSIDERED),
             position=1 + tx.backlog.count_ahead_in_rank(job, most=MOST_COUNTED),
             jobs_ahead=tx.backlog.count_ahead(job, requires=needs, most=MOST_COUNTED),
             run_seconds=median(runs) if runs else None,
@@ -153,11 +156,10 @@ def _lacking(job: Job, scene: Scene, places: Sequence[Place]) -> str | None:
     """What is missing for it to start at all."""
     if places:
         return _avoiding(job, scene, places)
-    out = _out_of_work(job, scene.nodes)
-    at_work = [node for node in scene.nodes if node.accepts_work]
-    if not at_work:
+    out = _out_of_work(job, [*scene.nodes, *scene.out_of_work])
+    if not scene.nodes:
         return f"no node is online and taking work{out}"
-    if not any(job.queue in node.queues for node in at_work):
+    if not any(job.queue in node.queues for node in scene.nodes):
         return f"no node at work serves the {job.queue} queue{out}"
     hardware, _, codec = job.requires.partition(":")
     how = "" if hardware == "auto" else f" with hardware {hardware}"
@@ -173,14 +175,16 @@ def _out_of_work(job: Job, nodes: Sequence[Node]) -> str:
         if node.is_offline:
             found.append(f"{node.name} is offline")
         elif node.is_draining:
-            found.append(f"{node.name} is drained ({_short(node.drain_reason) or 'no reason'})")
+            found.append(
+                f"{node.name} is drained: {_short(node.drain_reason) or 'no reason given'}"
+            )
         else:
             found += [
                 f"{name} of {node.name} is {_short(aside.reason)}"
                 for name, aside in node.set_aside.items()
             ]
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    return f"; {', '.join(found[:3])}{more}" if found else ""
+    return f" ({'; '.join(found[:3])}{more})" if found else ""
 
 
 def _avoiding(job: Job, scene: Scene, places: Sequence[Place]) -> str | None:
@@ -208,8 +212,7 @@ def _estimate(job: Job, scene: Scene, places: Sequence[Place], free: int) -> flo
             progress=attempt.progress,
             run_seconds=scene.run_seconds,
         )
-        for held in scene.running.values()
-        for attempt in held
+        for attempt in scene.running
         if attempt.holds_slot and (attempt.node_id, attempt.device) in names
     ]
     if scene.run_seconds is None and scene.jobs_ahead >= free:
@@ -224,18 +227,16 @@ def _estimate(job: Job, scene: Scene, places: Sequence[Place], free: int) -> flo
     return None if wait is None else max(wait, due_in)
 
 
-def _behind(job: Job, scene: Scene, slots: int, free: int, starts_in: float | None) -> str:
+def _standing(job: Job, scene: Scene, slots: int, free: int, starts_in: float | None) -> str:
+    """Its place in line, the slots, and when it may start: said whatever else keeps it."""
     place = f"number {scene.position} of {job.queue}/{job.priority}"
     if job.rank < job.base_rank:
         place += f", raised to rank {job.rank} by waiting"
-    if free > scene.jobs_ahead:
-        return f"about to start: {free} of {slots} slots that could run it are free; {place}"
-    ahead = _count(scene.jobs_ahead)
-    about = "" if starts_in is None else f"; expected to start in about {_for(starts_in)}"
-    return (
-        f"{place}, {ahead} ahead of it; {slots - free} of {slots} slots that could run it "
-        f"are busy{about}"
+    room = (
+        f"{free} of {slots} slots that could run it are free" if slots else "no slot could run it"
     )
+    about = f"; expected to start in about {_for(starts_in)}" if starts_in else ""
+    return f"{place}, {_count(scene.jobs_ahead)} ahead; {room}{about}"
 
 
 def _count(jobs: int) -> str:

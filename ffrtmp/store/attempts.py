@@ -131,6 +131,10 @@ class Attempts:
         )
         return changed.rowcount == 1
 
+    def live(self, *, limit: int) -> Sequence[Attempt]:
+        """Leases of the farm, at most ``limit``."""
+        return self._all(sa.select(attempts).where(_LIVE).limit(limit))
+
     def live_by_node(self) -> Mapping[str, Sequence[Attempt]]:
         """Every lease of the farm, by node id."""
         held: dict[str, list[Attempt]] = {}

@@ -55,6 +55,16 @@ class Nodes:
         )
         return self._all(query)
 
+    def out_of_work(self, *, limit: int) -> Sequence[Node]:
+        """Nodes that are offline or draining, at most ``limit``, the latest heard first."""
+        query = (
+            sa.select(nodes)
+            .where(nodes.c.is_offline | nodes.c.is_draining)
+            .order_by(nodes.c.heard_farm.desc(), nodes.c.id)
+            .limit(limit)
+        )
+        return self._all(query)
+
     def with_gpu(self, *, limit: int) -> Sequence[Node]:
         """Nodes with a GPU that may be given work, at most ``limit``, the latest heard first."""
         query = (

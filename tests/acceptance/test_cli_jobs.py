@@ -142,16 +142,6 @@ def test_a_drained_node_runs_nothing_until_it_is_undrained(farm: RunningFarm) ->
     farm.wait_for(job["id"], "completed")
 
 
-def test_queues_show_all_nine_ranks(farm: RunningFarm) -> None:
-    ranks = farm.cli("queues", json=True)["queues"]
-
-    assert [(r["queue"], r["priority"]) for r in ranks[:2]] == [
-        ("live", "high"),
-        ("live", "medium"),
-    ]
-    assert len(ranks) == 9
-
-
 def test_interrupting_a_wait_leaves_the_job_alone(farm: RunningFarm) -> None:
     waiting = subprocess.Popen(
         [FFRTMP, "jobs", "submit", "--scenario", "test-720p", "--duration", "1h", "--wait"],

@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 
+from ffrtmp.domain.errors import NodeNotAccepting
 from ffrtmp.domain.event import EventKind
 from ffrtmp.domain.job import JobStatus
+from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.node import NodeStatus
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.services.attempts import Claim, Grant
 from ffrtmp.store.engine import Store
 from tests import builders
 from tests.contract.conftest import RULES
+from tests.contract.deeds import complete, fail, granted, submit
 from tests.fakes import FakeWorld
 
 
@@ -154,3 +157,144 @@ def test_failure_that_may_be_the_nodes_own_is_left_to_a_busy_node(world: FakeWor
     grant = world.farm.attempts.claim(later)
     assert grant is not None
     assert grant.job.id == job
+
+
+# canaries
+
+
+def pass_until_canary(world: FakeWorld, *, seq: int, failed: int = 0) -> None:
+    """As long as what was set aside has to wait, its node heard all the time."""
+    wait = world.farm.context.policy.canary_after_seconds * 2**failed
+    for step in range(int(wait // 30) + 1):
+        world.pass_farm_seconds(30, step=10)
+        world.farm.nodes.heartbeat(builders.beat("broken", seq=seq + step))
+
+
+def set_node_aside(world: FakeWorld) -> None:
+    run_jobs(world, *[FailureClass.KILLED] * 3)
+
+
+def test_canary_job_lets_a_node_back(world: FakeWorld) -> None:
+    set_node_aside(world)
+    early = world.farm.nodes.heartbeat(builders.beat("broken", seq=1))
+    pass_until_canary(world, seq=2)
+    due = world.farm.nodes.heartbeat(builders.beat("broken", seq=50))
+    complete(world, granted(world, "broken"))
+    after = world.farm.nodes.heartbeat(builders.beat("broken", seq=51))
+
+    assert (early.drain, early.canaries) == (True, ())
+    assert (due.drain, due.canaries) == (True, ["cpu"])
+    assert (after.drain, after.canaries) == (False, ())
+    assert status(world) is NodeStatus.AVAILABLE
+
+
+def test_node_that_is_set_aside_claims_one_canary_and_no_more(world: FakeWorld) -> None:
+    rebuild(world, slots=2)
+    set_node_aside(world)
+    with pytest.raises(NodeNotAccepting, match="is set aside"):
+        granted(world, "broken")
+    pass_until_canary(world, seq=1)
+    granted(world, "broken")
+
+    with pytest.raises(NodeNotAccepting, match="is set aside"):
+        granted(world, "broken")
+
+
+def rebuild(world: FakeWorld, *, slots: int) -> None:
+    world.farm.nodes.remove("broken")
+    world.farm.nodes.register(builders.registration("broken", slots=slots))
+
+
+def test_canary_that_fails_doubles_the_wait_and_is_its_jobs_own_failure(world: FakeWorld) -> None:
+    set_node_aside(world)
+    pass_until_canary(world, seq=1)
+    job = fail(world, granted(world, "broken"))
+    pass_until_canary(world, seq=20)
+    too_early = world.farm.nodes.heartbeat(builders.beat("broken", seq=70))
+    pass_until_canary(world, seq=71, failed=1)
+
+    assert job.failures == 1
+    assert too_early.canaries == ()
+    assert world.farm.nodes.heartbeat(builders.beat("broken", seq=99)).canaries == ["cpu"]
+    assert "its last canary job failed as well" in (
+        world.farm.nodes.get("broken").node.drain_reason or ""
+    )
+
+
+def test_node_drained_by_an_operator_gets_no_canary(world: FakeWorld) -> None:
+    set_node_aside(world)
+    world.farm.nodes.drain("broken", reason="to the workshop")
+    pass_until_canary(world, seq=1)
+
+    assert world.farm.nodes.heartbeat(builders.beat("broken", seq=50)).canaries == ()
+    with pytest.raises(NodeNotAccepting, match="is draining"):
+        granted(world, "broken")
+
+
+def test_attempt_that_ran_on_while_its_node_was_set_aside_says_nothing_new(
+    world: FakeWorld,
+) -> None:
+    world.farm.nodes.register(builders.registration("other", slots=4))
+    world.farm.jobs.submit([builders.request()])
+    rebuild(world, slots=2)
+    straggler = granted(world, "broken")
+    set_node_aside(world)
+    before = world.farm.nodes.get("broken").node.set_aside
+    job = fail(world, straggler)
+
+    assert world.farm.nodes.get("broken").node.set_aside == before
+    assert world.farm.jobs.get(job.id).failures == 0
+
+
+# one GPU
+
+
+@pytest.fixture
+def gpus(store: Store) -> FakeWorld:
+    world = FakeWorld.over(store, replace(RULES, set_aside_after=3))
+    devices = (builders.cpu(slots=1), builders.gpu(0), builders.gpu(1))
+    world.farm.nodes.register(builders.registration("broken", devices=devices))
+    return world
+
+
+def break_gpu(world: FakeWorld) -> None:
+    for _ in range(3):
+        submit(world, hardware=Hardware.NVENC)
+        fail(world, granted(world, "broken", "gpu0"))
+        world.clock.pass_seconds(0.001)
+
+
+def test_bad_gpu_is_set_aside_and_its_node_works_on(gpus: FakeWorld) -> None:
+    break_gpu(gpus)
+    answer = gpus.farm.nodes.heartbeat(builders.beat("broken", seq=1))
+    on_cpu = submit(gpus, hardware=Hardware.CPU)
+
+    assert (answer.drain, answer.devices_aside) == (False, ["gpu0"])
+    assert status(gpus) is NodeStatus.AVAILABLE
+    with pytest.raises(NodeNotAccepting, match="gpu0 of node broken is set aside"):
+        granted(gpus, "broken", "gpu0")
+    assert granted(gpus, "broken", "cpu").job.id == on_cpu.id
+    gpus.clock.pass_seconds(10)
+    assert granted(gpus, "broken", "gpu1").job.failures == 0
+
+
+def test_canary_job_lets_a_gpu_back(gpus: FakeWorld) -> None:
+    break_gpu(gpus)
+    pass_until_canary(gpus, seq=1)
+    due = gpus.farm.nodes.heartbeat(builders.beat("broken", seq=50))
+    gpus.clock.pass_seconds(600)
+    complete(gpus, granted(gpus, "broken", "gpu0"))
+
+    assert due.canaries == ["gpu0"]
+    assert gpus.farm.nodes.get("broken").node.set_aside == {}
+
+
+def test_success_on_another_device_does_not_clear_a_bad_gpu(gpus: FakeWorld) -> None:
+    for _ in range(3):
+        submit(gpus, hardware=Hardware.NVENC)
+        fail(gpus, granted(gpus, "broken", "gpu0"))
+        submit(gpus, hardware=Hardware.CPU)
+        complete(gpus, granted(gpus, "broken", "cpu"))
+        gpus.clock.pass_seconds(0.001)
+
+    assert list(gpus.farm.nodes.get("broken").node.set_aside) == ["gpu0"]

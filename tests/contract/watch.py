@@ -108,7 +108,11 @@ class Watch:
             and (row["hold_until_farm"] is None or row["hold_until_farm"] <= reading)
             and row["queue"] in node["queues"]
             and any(row["requires"] in device["capabilities"] for device in node["devices"])
-            and not (f"|{node['id']}|" in row["avoid"] and row["avoid_until"] > now)
+            and not (
+                f"|{node['id']}|" in row["avoid"]
+                and row["avoid_until"] is not None
+                and row["avoid_until"] > now
+            )
         ]
         return min(able, key=_place)["id"] if able else None
 

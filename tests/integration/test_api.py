@@ -247,7 +247,7 @@ def test_pending_job_says_why_it_waits(api: Api) -> None:
     api.post("/jobs", {"scenario": "720p", "parameters": {"hardware": "nvenc"}})
 
     reason = api.http.get("/jobs/2").json()["waiting_reason"]
-    assert "no online node can encode h264 with hardware nvenc" in reason
+    assert "no node at work can encode h264 with hardware nvenc" in reason
 
 
 @pytest.mark.parametrize(

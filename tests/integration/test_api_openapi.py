@@ -22,10 +22,14 @@ ROUTES = {
     "/jobs/{job}": {"get", "patch"},
     "/jobs/{job}/cancel": {"post"},
     "/jobs/{job}/retry": {"post"},
+    "/jobs/{job}/pause": {"post"},
+    "/jobs/{job}/resume": {"post"},
     "/jobs/{job}/logs": {"get"},
     "/jobs/{job}/attempts": {"get"},
     "/jobs/{job}/events": {"get"},
     "/queues": {"get"},
+    "/queues/{queue}/pause": {"post"},
+    "/queues/{queue}/resume": {"post"},
     "/nodes": {"get"},
     "/nodes/register": {"post"},
     "/nodes/{node}": {"get", "delete"},
@@ -103,11 +107,12 @@ def test_every_body_has_examples_that_are_valid_and_accepted(
     api: Api, document: dict[str, Any]
 ) -> None:
     node = api.node()
-    job = "0198c0de-0000-7000-8000-000000000001"
+    places = {"job": "0198c0de-0000-7000-8000-000000000001", "number": 1, "node": "east"}
+    places |= {"node_id": node["id"], "queue": "batch"}
     for method, path, schema in bodies(document):
         assert schema["examples"], path
         for example in schema["examples"]:
-            where = path.format(job=job, number=1, node="east", node_id=node["id"])
+            where = path.format(**places)
             is_of_node = path.startswith(("/claims", "/attempts", "/results", "/nodes/{node_id}"))
             headers = node["headers"] if is_of_node else {}
 

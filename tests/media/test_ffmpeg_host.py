@@ -1,17 +1,13 @@
-"""Finding ffmpeg and trying its encoders."""
+"""Finding ffmpeg, and what the host says of itself."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 
-from ffrtmp.domain.media import Codec, Hardware
 from tests.media.specs import FFMPEG
-from workers.ffmpeg.binary import FfmpegMissing, find_ffmpeg, version
-from workers.hardware import encoders, host
-
-SOFTWARE = {(Hardware.CPU, codec) for codec in Codec}
+from workers.ffmpeg.binary import FfmpegMissing, encoder_names, find_ffmpeg, version
+from workers.hardware import host
 
 
 def fake(path: Path, script: str) -> Path:
@@ -51,39 +47,11 @@ def test_version_is_ffmpegs_own_word(tmp_path: Path) -> None:
         version(fake(tmp_path / "broken", "exit 1"))
 
 
-def test_every_software_encoder_works_within_three_seconds(tmp_path: Path) -> None:
-    started = time.monotonic()
-    found = encoders.working_encoders(FFMPEG, cache_folder=tmp_path)
-
-    assert found >= SOFTWARE
-    assert time.monotonic() - started < 3
-
-
-def test_encoder_that_does_not_encode_is_not_counted_nor_remembered(tmp_path: Path) -> None:
-    script = f'case "$*" in *libx265*) exit 1;; esac; exec {FFMPEG} "$@"'
-    ffmpeg = fake(tmp_path / "ffmpeg", script)
-
-    found = encoders.working_encoders(ffmpeg, cache_folder=tmp_path)
-
-    assert {e for e in found if e[0] is Hardware.CPU} == SOFTWARE - {(Hardware.CPU, Codec.HEVC)}
-    assert "hevc" not in json.loads((tmp_path / "encoders.json").read_text())["software"]
-
-
-def test_second_look_does_not_try_what_worked(tmp_path: Path) -> None:
-    calls = tmp_path / "calls"
-    ffmpeg = fake(tmp_path / "ffmpeg", f'echo "$*" >> {calls}; exec {FFMPEG} "$@"')
-    first = encoders.working_encoders(ffmpeg, cache_folder=tmp_path)
-    calls.write_text("")
-
-    assert encoders.working_encoders(ffmpeg, cache_folder=tmp_path) == first
-    assert "libx264" not in calls.read_text()
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"key": 1}', '{"software": 3}'])
-def test_broken_cache_only_costs_time(tmp_path: Path, content: str) -> None:
-    (tmp_path / "encoders.json").write_text(content)
-
-    assert encoders.working_encoders(FFMPEG, cache_folder=tmp_path) >= SOFTWARE
+def test_encoders_of_a_build_are_those_it_lists(tmp_path: Path) -> None:
+    assert {"libx264", "libvpx-vp9", "h264_nvenc"} <= encoder_names(FFMPEG)
+    assert "aac" not in encoder_names(FFMPEG)
+    with pytest.raises(FfmpegMissing, match="does not run"):
+        encoder_names(fake(tmp_path / "broken", "exit 1"))
 
 
 def test_host_facts_are_json_and_fit_the_wire(tmp_path: Path) -> None:

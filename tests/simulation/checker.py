@@ -101,7 +101,7 @@ class Checker:
             "SELECT id, queue, requires FROM jobs WHERE status = 'pending' "
             "AND (retry_at IS NULL OR retry_at <= ?) "
             "AND (hold_until_farm IS NULL OR hold_until_farm <= ?) "
-            "AND (avoid NOT LIKE ? OR avoid_until <= ?) "
+            "AND (avoid_until IS NULL OR avoid NOT LIKE ? OR avoid_until <= ?) "
             "ORDER BY CASE queue WHEN 'live' THEN 0 WHEN 'default' THEN 1 ELSE 2 END, "
             "CASE priority WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END, sequence_number",
             now,

@@ -174,6 +174,15 @@ def test_slots_follow_the_cores_and_share_them(
     assert slots_and_threads(asked, cores) == expected
 
 
+@pytest.mark.parametrize("cores", [*range(1, 34), 48, 64, 96, 128, 256])
+def test_encoder_threads_of_all_slots_never_exceed_the_cores(cores: int) -> None:
+    for asked in (None, *range(1, 257)):
+        slots, threads = slots_and_threads(asked, cores)
+
+        assert (threads == 1) if slots > cores else (slots * threads <= cores)
+        assert asked is None or slots == asked
+
+
 def test_delays_grow_to_their_cap_and_are_spread() -> None:
     delays = jittered_delays(base_seconds=1, cap_seconds=4)
 

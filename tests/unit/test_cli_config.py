@@ -52,6 +52,22 @@ def test_master_hands_its_settings_on_in_the_environment_alone(
     assert (settings.tls.enabled, settings.tls.cert) == (True, Path("c.pem"))
 
 
+def test_order_and_preemption_are_strict_order_and_nobody_unless_the_flags_say_otherwise(
+    executed: list[tuple[list[str], dict[str, str]]],
+) -> None:
+    flags = ["--max-wait", "8h", "--preempt", "batch", "--canary-after", "2m"]
+    for given in (flags, []):
+        with pytest.raises(Replaced):
+            run(["master", *given])
+    chosen, default = (
+        MasterSettings.model_validate_json(environment[SETTINGS_VARIABLE])
+        for _, environment in executed
+    )
+
+    assert (chosen.max_wait, chosen.preempt, chosen.canary_after) == (28_800.0, "batch", 120.0)
+    assert (default.max_wait, default.preempt, default.canary_after) == (None, "none", 60.0)
+
+
 def test_agent_hands_its_settings_on_in_the_environment_alone(
     executed: list[tuple[list[str], dict[str, str]]],
 ) -> None:

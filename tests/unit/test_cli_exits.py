@@ -115,6 +115,8 @@ def test_something_else_that_listens_there_is_exit_3(master: StandInMaster) -> N
         ["jobs", "submit", "--scenario", "720p", "--idempotency-key", ""],
         ["jobs", "submit", "--scenario", "720p", "--idempotency-key", "ü"],
         ["master", "--api-key", ""],
+        ["master", "--preempt", "live"],
+        ["master", "--max-wait", "0s"],
         ["master", "--tls"],
         ["master", "--tls", "--cert", "c.pem"],
         ["master", "--mtls", "--ca", "ca.pem"],

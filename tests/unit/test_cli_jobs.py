@@ -40,6 +40,21 @@ JOB: dict[str, Any] = {
     "result": {"output": "/out/a.mp4", "size_bytes": 1234},
     "trace_id": None,
 }
+ATTEMPT: dict[str, Any] = {
+    "number": 1,
+    "node_id": "n1",
+    "node_name": "east",
+    "state": "running",
+    "outcome": None,
+    "failure_class": None,
+    "error": None,
+    "exit_code": None,
+    "argv": ["ffmpeg"],
+    "started_at": "2026-01-02T03:04:05Z",
+    "ended_at": None,
+    "progress": 0.5,
+    "phase": None,
+}
 
 
 @pytest.fixture
@@ -136,6 +151,87 @@ def test_status_shows_every_fact_nested_ones_too(
     assert facts["result.size_bytes"] == "1234"
     assert facts["parameters.input"] == "/media/a.mp4"
     assert facts["waiting_reason"] == "-"
+
+
+def test_status_of_a_waiting_job_begins_with_why_and_how_long(
+    master: StandInMaster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting = {"rank": 4, "position": 3, "jobs_ahead": 5, "slots": 2, "slots_free": 0}
+    pending = JOB | {"status": "pending", "waiting_reason": "5 jobs are ahead of it"}
+    master.answers["/jobs/7"] = (
+        200,
+        pending | {"waiting": waiting | {"estimated_start_seconds": 3725.0}},
+    )
+
+    assert run(["jobs", "status", "7"]) == 0
+    lines = [line.split(None, 1) for line in capsys.readouterr().out.splitlines()]
+    assert lines[:9] == [
+        ["sequence_number", "7"],
+        ["status", "pending"],
+        ["waiting_reason", "5 jobs are ahead of it"],
+        ["waiting.rank", "4"],
+        ["waiting.position", "3"],
+        ["waiting.jobs_ahead", "5"],
+        ["waiting.slots", "2"],
+        ["waiting.slots_free", "0"],
+        ["waiting.estimated_start", "in 1h 2m"],
+    ]
+    assert [name for name, _ in lines].count("status") == 1
+
+
+def test_status_of_a_job_that_nobody_can_foretell_says_no_start(
+    master: StandInMaster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting = {"rank": 4, "position": 1, "jobs_ahead": 0, "slots": 0, "slots_free": 0}
+    master.answers["/jobs/7"] = (
+        200,
+        JOB | {"status": "pending", "waiting": waiting | {"estimated_start_seconds": None}},
+    )
+
+    assert run(["jobs", "status", "7"]) == 0
+    assert ["waiting.estimated_start", "-"] in [
+        line.split() for line in capsys.readouterr().out.splitlines()
+    ]
+
+
+@pytest.mark.parametrize("command", ["pause", "resume"])
+def test_a_pause_and_its_end_are_one_request_and_one_line(
+    master: StandInMaster, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    paused = JOB | {"status": "paused", "waiting_reason": "no slot\x1b[2J on gpu0"}
+    master.answers[f"/jobs/7/{command}"] = (200, paused)
+
+    assert run(["jobs", command, "7"]) == 0
+    assert [asked[:2] for asked in master.asked] == [("POST", f"/jobs/7/{command}")]
+    said = capsys.readouterr().out
+    assert said.startswith("job 7 paused in live/high")
+    assert said.endswith("): no slot on gpu0\n")
+
+
+def test_a_list_can_ask_for_paused_jobs(
+    master: StandInMaster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    master.answers["/jobs"] = (200, {"jobs": [JOB | {"status": "paused"}], "count": 1, "next": ""})
+
+    assert run(["jobs", "list", "--status", "paused"]) == 0
+    assert "status=paused" in master.asked[0][1]
+    assert capsys.readouterr().out.splitlines()[1].split()[4] == "paused"
+
+
+def test_attempts_say_on_which_device_and_why_they_are_suspended(
+    master: StandInMaster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_cpu = ATTEMPT | {"outcome": "preempted", "state": "ended"}
+    on_gpu = ATTEMPT | {"number": 2, "device": "gpu0", "hardware": "nvenc", "pause": "operator"}
+    master.answers["/jobs/7/attempts"] = (200, {"attempts": [on_cpu, on_gpu]})
+
+    assert run(["jobs", "attempts", "7"]) == 0
+    header, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert header[:6] == ["ATTEMPT", "NODE", "DEVICE", "STATE", "PAUSE", "OUTCOME"]
+    assert [row[:7] for row in rows] == [
+        ["1", "east", "cpu", "ended", "-", "preempted", "-"],
+        ["2", "east", "gpu0", "nvenc", "running", "operator", "-"],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from io import StringIO
 
 import pytest
 
-from cli.render import cell, clean, clean_log, show_table, size_text
+from cli.render import cell, clean, clean_log, duration_text, show_table, size_text
 from cli.watch import ProgressBars
 from ffrtmp.schemas import JobAnswer
 from tests.unit.test_cli_jobs import JOB
@@ -58,6 +58,24 @@ def test_a_cell_is_one_line(value: object, shown: str) -> None:
 )
 def test_sizes_have_the_unit_that_reads_best(size: float | None, shown: str) -> None:
     assert size_text(size) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (None, "-"),
+        (0, "0s"),
+        (0.4, "0s"),
+        (59.6, "1m"),
+        (200.4, "3m 20s"),
+        (3600, "1h"),
+        (3605, "1h"),
+        (7500, "2h 5m"),
+        (4 * 86_400 + 3600, "4d 1h"),
+    ],
+)
+def test_a_span_of_time_has_its_two_largest_units(seconds: float | None, shown: str) -> None:
+    assert duration_text(seconds) == shown
 
 
 class Terminal(StringIO):

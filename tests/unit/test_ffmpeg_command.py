@@ -52,12 +52,6 @@ def test_source_that_is_neither_absolute_nor_http_is_refused(source: str) -> Non
         argv(source)
 
 
-@pytest.mark.parametrize("hardware", ["gpu", "nvenc", "qsv", "vaapi"])
-def test_hardware_encoding_is_refused_rather_than_done_on_the_cpu(hardware: str) -> None:
-    with pytest.raises(UnsupportedSpec, match=hardware):
-        argv(hardware=hardware)
-
-
 def test_destination_is_last_and_never_guessed_from_its_name() -> None:
     arguments = argv(container="mkv")
 

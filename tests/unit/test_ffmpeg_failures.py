@@ -6,6 +6,7 @@ import pytest
 
 from ffrtmp.domain.retry import FailureClass
 from tests.media.ffmpeg_samples import SAMPLES
+from tests.media.gpu_lines import GPU_LINES
 from workers.ffmpeg.failures import Failure, classify
 
 
@@ -35,6 +36,37 @@ def test_output_without_level_marks_has_the_same_class(
     assert classify(exit_code=exit_code, signal=None, stderr=unmarked.upper()).failure_class is (
         failure_class
     )
+
+
+@pytest.mark.parametrize(
+    "end", ["Cannot allocate memory", "Input/output error", "No such file or directory"]
+)
+@pytest.mark.parametrize("line", [line for _, _, line in GPU_LINES])
+def test_failing_gpu_is_the_hardwares_whatever_follows_from_it(line: str, end: str) -> None:
+    stderr = (
+        "[info] Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'file:/x.mp4':\n"
+        f"[h264_nvenc @ 0x1] [error] {line}\n"
+        "[vost#0:0/h264_nvenc @ 0x1] [enc:h264_nvenc @ 0x2] [error] Error while opening encoder\n"
+        f"[vf#0:0 @ 0x3] [error] Error sending frames to consumers: {end}\n"
+        f"[vf#0:0 @ 0x3] [error] Task finished with error code: -12 ({end})\n"
+    )
+
+    found = classify(exit_code=244, signal=None, stderr=stderr)
+    assert found == Failure(failure_class=FailureClass.HARDWARE, message=line.strip())
+
+
+@pytest.mark.parametrize(("form", "line"), [gpu_line[1:] for gpu_line in GPU_LINES])
+def test_line_of_a_gpu_has_the_form_that_it_is_said_to_come_from(form: str, line: str) -> None:
+    values = {"%s": ".*", "%d": r"-?\d+", "%#x": "0x[0-9a-f]+", "%x": "[0-9a-f]+"}
+    parts = re.split("(%s|%d|%#x|%x)", form)
+
+    assert re.fullmatch("".join(values.get(part, re.escape(part)) for part in parts), line)
+
+
+def test_memory_of_the_host_is_not_the_devices_failure() -> None:
+    stderr = "[libx264 @ 0x1] [error] x\n[error] Error encoding a frame: Cannot allocate memory\n"
+
+    assert classify(exit_code=244, signal=None, stderr=stderr).failure_class is FailureClass.KILLED
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_nothing_of_the_agents_environment_or_files_is_inherited(
         python(program).run(ignore, log)
 
     names, files, ids, core, stdin = json.loads(log.text())
-    assert names == ["LC_ALL", "SVT_LOG"]
+    assert names == ["CUDA_DEVICE_ORDER", "LC_ALL", "SVT_LOG"]
     assert files == [0, 1, 2, 3]  # 3 reads the folder
     assert len(set(ids)) == 1
     assert core == [0, 0]

@@ -35,9 +35,22 @@ def find_ffmpeg(configured: Path | None) -> Path:
 
 def version(ffmpeg: Path) -> str:
     """What ``ffmpeg -version`` calls itself, such as ``n9.0.2``; FfmpegMissing if it cannot run."""
+    match = re.match(r"ffmpeg version (\S+)", _said(ffmpeg, "-version"))
+    if match is None:
+        raise FfmpegMissing(f"{ffmpeg} is not ffmpeg")
+    return match[1]
+
+
+def encoder_names(ffmpeg: Path) -> frozenset[str]:
+    """The video encoders this build has, working or not; FfmpegMissing if it cannot run."""
+    listed = re.findall(r"^ V[A-Z.]{5} (\w\S*)", _said(ffmpeg, "-encoders"), re.MULTILINE)
+    return frozenset(listed)
+
+
+def _said(ffmpeg: Path, option: str) -> str:
     try:
         end = subprocess.run(
-            [str(ffmpeg), "-hide_banner", "-version"],
+            [str(ffmpeg), "-hide_banner", option],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=dict(MINIMAL_ENVIRONMENT),
@@ -47,7 +60,4 @@ def version(ffmpeg: Path) -> str:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise FfmpegMissing(f"{ffmpeg} does not run: {error}") from error
-    match = re.match(rb"ffmpeg version (\S+)", end.stdout)
-    if match is None:
-        raise FfmpegMissing(f"{ffmpeg} is not ffmpeg")
-    return match[1].decode("utf-8", "replace")
+    return end.stdout.decode("utf-8", "replace")

@@ -11,10 +11,13 @@ from typing import Final
 _PR_SET_PDEATHSIG: Final = 1
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
-MINIMAL_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType({"LC_ALL": "C", "SVT_LOG": "2"})
+MINIMAL_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
+    {"LC_ALL": "C", "SVT_LOG": "2", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+)
 """All a media process gets: nothing is inherited (no keys, LD_PRELOAD, FFREPORT, proxies).
 
-SVT_LOG=2 keeps SVT-AV1's banner out of the job's log; it has no option for that.
+SVT_LOG=2 keeps SVT-AV1's banner out of the job's log; it has no option for that. CUDA counts the
+fastest GPU first unless it is told to count as NVML does, whose index names the GPU.
 """
 
 

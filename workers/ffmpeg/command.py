@@ -1,46 +1,21 @@
-"""The one module that knows ffmpeg's flags: from a job's spec to an argument list, purely."""
+"""From a job's spec and an encoder's target to ffmpeg's argument list, purely.
+
+The flags of each encoder are in ``video_encoders``, those that choose a device in ``target``.
+"""
 
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from ffrtmp.domain.media import Audio, Codec, Container, FrameSize, Hardware, Preset
+from ffrtmp.domain.media import Audio, Container, FrameSize
 from ffrtmp.domain.parameters import DEFAULT_TEST_SECONDS, TEST_FPS
 from ffrtmp.schemas import JobSpec
+from workers.ffmpeg.target import CPU, Target, device_options, pixel_filters
+from workers.ffmpeg.video_encoders import has_encoder, video_encoder
 
-GOP_SECONDS: Final = 2
-"""Distance of key frames of live outputs: what players and packagers of live streams expect."""
 TEST_TITLE: Final = "ffrtmp test source"
 
-SOFTWARE_ENCODERS: Final = {
-    Codec.H264: "libx264",
-    Codec.HEVC: "libx265",
-    Codec.AV1: "libsvtav1",
-    Codec.VP9: "libvpx-vp9",
-}
 _FORMATS: Final = {Container.MP4: "mp4", Container.MKV: "matroska", Container.WEBM: "webm"}
-_SVT_PRESETS: Final = {
-    Preset.ULTRAFAST: 12,
-    Preset.VERYFAST: 10,
-    Preset.FAST: 8,
-    Preset.MEDIUM: 6,
-    Preset.SLOW: 4,
-}
-# libvpx: cpu-used for deadline good (0 to 5) and for deadline realtime (5 to 8)
-_VP9_SPEEDS: Final = {
-    Preset.ULTRAFAST: 5,
-    Preset.VERYFAST: 5,
-    Preset.FAST: 4,
-    Preset.MEDIUM: 2,
-    Preset.SLOW: 1,
-}
-_VP9_REALTIME_SPEEDS: Final = {
-    Preset.ULTRAFAST: 8,
-    Preset.VERYFAST: 8,
-    Preset.FAST: 7,
-    Preset.MEDIUM: 6,
-    Preset.SLOW: 5,
-}
 _NETWORK_TIMEOUT_MICROSECONDS: Final = 15_000_000
 _FILE_PROTOCOLS: Final = "file"
 _REMOTE_PROTOCOLS: Final = "http,https,tcp,tls,crypto"
@@ -64,59 +39,67 @@ def transcode(
     has_audio: bool,
     destination: Path,
     threads: int | None,
+    target: Target = CPU,
 ) -> tuple[str, ...]:
     """The argv that makes ``destination`` what the spec says.
 
     ``source`` is an absolute path or an http(s) URL, None for the synthetic test source;
     ``has_audio`` says whether it has sound. ``destination`` is the attempt's own temporary file:
-    it is overwritten. Raises UnsupportedSpec for hardware encoders and relative paths.
+    it is overwritten. ``target`` encodes, whatever hardware the spec names; the source is decoded
+    and scaled on the CPU. Raises UnsupportedSpec for relative paths, and where the target's
+    hardware has no encoder for the codec.
     """
     if not destination.is_absolute():
         raise UnsupportedSpec(f"{destination} is not absolute")
     return (
-        *_start(spec, ffmpeg, threads),
+        *_start(spec, ffmpeg, target, threads),
         *(_test_source(spec) if source is None else _source(source)),
-        *_encoded(spec, source, has_audio=has_audio, threads=threads),
+        *_encoded(spec, source, has_audio=has_audio, target=target, threads=threads),
         *_container(spec.container),
         f"file:{destination}",
     )
 
 
 def publish(
-    spec: JobSpec, *, ffmpeg: Path, source: str | None, has_audio: bool, threads: int | None
+    spec: JobSpec,
+    *,
+    ffmpeg: Path,
+    source: str | None,
+    has_audio: bool,
+    threads: int | None,
+    target: Target = CPU,
 ) -> tuple[str, ...]:
     """The argv that publishes to ``spec.rtmp_url`` at native speed; the rest as ``transcode``."""
     if spec.rtmp_url is None:
         raise UnsupportedSpec("a stream needs an rtmp_url")
     return (
-        *_start(spec, ffmpeg, threads),
+        *_start(spec, ffmpeg, target, threads),
         *(_test_source(spec, "-re") if source is None else ("-re", *_source(source))),
-        *_encoded(spec, source, has_audio=has_audio, threads=threads),
+        *_encoded(spec, source, has_audio=has_audio, target=target, threads=threads),
         *("-map_chapters", "-1", "-flvflags", "no_duration_filesize"),
         *("-rw_timeout", str(_NETWORK_TIMEOUT_MICROSECONDS), "-f", "flv", spec.rtmp_url),
     )
 
 
-def _start(spec: JobSpec, ffmpeg: Path, threads: int | None) -> tuple[str, ...]:
-    if spec.hardware not in (Hardware.AUTO, Hardware.CPU):
-        raise UnsupportedSpec(f"{spec.hardware} encoding is not built yet")
+def _start(spec: JobSpec, ffmpeg: Path, target: Target, threads: int | None) -> tuple[str, ...]:
+    if not has_encoder(target, spec.codec):
+        raise UnsupportedSpec(f"{target.hardware} has no encoder for {spec.codec}")
     return (
         str(ffmpeg),
         *("-hide_banner", "-nostdin", "-y", "-loglevel", "level+info"),
         *("-nostats", "-progress", "pipe:1", "-abort_on", "empty_output"),
+        *device_options(target),
         *_threads(threads),
     )
 
 
 def _encoded(
-    spec: JobSpec, source: str | None, *, has_audio: bool, threads: int | None
+    spec: JobSpec, source: str | None, *, has_audio: bool, target: Target, threads: int | None
 ) -> tuple[str, ...]:
     return (
         *("-map", "0:v:0" if source is None else "0:V:0"),
-        *("-vf", _video_filters(spec)),
-        *_video_encoder(spec, threads),
-        *_rate(spec),
-        *(_key_frames(spec) if spec.live else ()),
+        *("-vf", _video_filters(spec, target)),
+        *video_encoder(spec, target=target, threads=threads),
         *_audio(spec, is_synthetic=source is None, has_audio=has_audio),
         *("-sn", "-dn", "-map_metadata", "0"),
         *(("-metadata", f"title={TEST_TITLE}") if source is None else ()),
@@ -156,10 +139,10 @@ def _test_source(spec: JobSpec, *options: str) -> tuple[str, ...]:
     return (*options, "-f", "lavfi", "-i", picture, *options, "-f", "lavfi", "-i", tone)
 
 
-def _video_filters(spec: JobSpec) -> str:
+def _video_filters(spec: JobSpec, target: Target) -> str:
     rate = (f"fps={Fraction(spec.fps)}",) if spec.fps else ()
     size = FrameSize(width=spec.width, height=spec.height)
-    return ",".join((*rate, _fitted(size), "setsar=1", "format=yuv420p"))
+    return ",".join((*rate, _fitted(size), "setsar=1", *pixel_filters(target)))
 
 
 def _fitted(size: FrameSize) -> str:
@@ -171,72 +154,6 @@ def _fitted(size: FrameSize) -> str:
     width = f"min({w},max(2,round({h}*dar/2)*2))"
     height = f"min({h},max(2,round({w}/dar/2)*2))"
     return f"scale=w='{width}':h='{height}',pad={w}:{h}:(ow-iw)/2:(oh-ih)/2"
-
-
-def _video_encoder(spec: JobSpec, threads: int | None) -> tuple[str, ...]:
-    name = ("-c:v", SOFTWARE_ENCODERS[spec.codec])
-    match spec.codec:
-        case Codec.H264:
-            tune = ("-tune", "zerolatency") if spec.live else ()
-            return (*name, "-preset", spec.preset.value, *tune)
-        case Codec.HEVC:
-            return (*name, *_x265(spec, threads))
-        case Codec.AV1:
-            return (*name, *_svt_av1(spec))
-        case Codec.VP9:
-            return (*name, *_vp9(spec))
-
-
-def _x265(spec: JobSpec, threads: int | None) -> tuple[str, ...]:
-    quiet = ["log-level=error"]
-    pools = [f"pools={threads}"] if threads is not None else []
-    closed = ["open-gop=0", "scenecut=0"] if spec.live else []
-    return (
-        *("-preset", spec.preset.value),
-        *(("-tune", "zerolatency") if spec.live else ()),
-        *("-x265-params", ":".join(quiet + pools + closed)),
-        *(("-tag:v", "hvc1") if spec.container is Container.MP4 else ()),
-    )
-
-
-def _svt_av1(spec: JobSpec) -> tuple[str, ...]:
-    # pred-struct=1 is SVT-AV1's low delay; constant bit rate works only with it
-    low_delay = ["pred-struct=1", "scd=0"] if spec.live else []
-    # ffmpeg takes its own -crf 0 for one that was not given
-    best = ["crf=0"] if spec.crf == 0 else []
-    parameters = ":".join(low_delay + best)
-    return (
-        *("-preset", str(_SVT_PRESETS[spec.preset])),
-        *(("-svtav1-params", parameters) if parameters else ()),
-    )
-
-
-def _vp9(spec: JobSpec) -> tuple[str, ...]:
-    if not spec.live:
-        speed = str(_VP9_SPEEDS[spec.preset])
-        return ("-deadline", "good", "-cpu-used", speed, "-row-mt", "1")
-    speed = str(_VP9_REALTIME_SPEEDS[spec.preset])
-    latency = ("-deadline", "realtime", "-lag-in-frames", "0")
-    return (*latency, "-cpu-used", speed, "-row-mt", "1")
-
-
-def _rate(spec: JobSpec) -> tuple[str, ...]:
-    if spec.bits_per_second is None:
-        # libvpx takes crf for a ceiling, not a target, unless the bit rate is 0
-        unbounded = ("-b:v", "0") if spec.codec is Codec.VP9 else ()
-        return (*("-crf", str(spec.crf)), *unbounded) if spec.crf is not None else ()
-    bits = spec.bits_per_second
-    ceiling = ("-maxrate", str(bits), "-bufsize", str(2 * bits)) if spec.live else ()
-    return ("-b:v", str(bits), *ceiling)
-
-
-def _key_frames(spec: JobSpec) -> tuple[str, ...]:
-    if spec.fps is None:  # the source's rate is not known here: go by time
-        every = f"expr:gte(t,n_forced*{GOP_SECONDS})"
-        return ("-g", "600", "-force_key_frames", every, "-flags", "+cgop")
-    frames = str(round(Fraction(spec.fps) * GOP_SECONDS))
-    scene_cuts = ("-sc_threshold", "0") if spec.codec is Codec.H264 else ()
-    return ("-g", frames, "-keyint_min", frames, *scene_cuts, "-flags", "+cgop")
 
 
 def _audio(spec: JobSpec, *, is_synthetic: bool, has_audio: bool) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """What an ffmpeg run that went wrong died of, read from its own words.
 
 The patterns come from the real output of ffmpeg 9.0 (tests/unit/test_ffmpeg_failures.py holds
-the samples); those of older versions say the same without the ``[error]`` marks.
+the samples), those of devices that are hard to break from its sources (tests/media/gpu_lines.py);
+older versions say the same without the ``[error]`` marks.
 """
 
 import re
@@ -91,6 +92,50 @@ _NETWORK = (
     r"|Network is unreachable$|No route to host$|Operation timed out$"
 )
 
+# What one device cannot do another may, and the CPU does: all of it is the device's failure.
+_NVENC = (
+    r"Cannot load (libcuda|nvcuda|libnvidia-encode|nvEncodeAPI|NvEncodeAPI|cu[A-Z])"
+    r"|Could not dynamically load CUDA|CUDA_ERROR_|\bcu[A-Z]\w+\(.{0,200}\) failed"
+    r"|Failed creating CUDA context for NVENC"
+    r"|(OpenEncodeSessionEx|InitializeEncoder|CreateInputBuffer|CreateBitstreamBuffer"
+    r"|GetSequenceParams|SetIOCudaStreams|EncodePicture) failed"
+    r"|Failed (un)?locking (bitstream|(nvenc )?input) buffer|Failed unmapping input resource"
+    r"|Error (registering|mapping) an input resource|failed to reconfigure nvenc"
+    r"|Cannot get the preset configuration|Failed to query nvenc max|Failed to create nvenc"
+    r"|Driver does not support the required nvenc API|The minimum required Nvidia driver for nvenc"
+    r"|No (CUDA |NVENC )?capable devices found|Requested GPU \d+, but only \d+ GPUs"
+    r"|Provided device doesn't support required NVENC features"
+    r"|^Codec not supported$|^(Width|Height) \d+ exceeds \d+$|^Max B-frames \d+ exceed \d+$"
+    r"|^(YUV4\d\dP|10 bit encode|(RC )?lookahead( level)?|Temporal AQ|Weighted Prediction"
+    r"|Lossless encoding|CABAC entropy coding) not supported\b"
+    r"|Interlaced encoding is not supported\. Supported level"
+    r"|B frames? (as references?|reference mode) (is|are) not supported"
+    r"|not supported by the device$"
+)
+_QSV = (
+    r"Error creating a MFX |Error initializing (an|an internal|the) MFX |Error during set display"
+    r"|Error (getting handle|joining) session|Error setting a HW handle"
+    r"|Error (during encoding|initializing the encoder|synchronizing the operation): .+ \(-?\d+\)$"
+    r"|(device failed|device lost|GPU Hang) \(-\d+\)"
+    r"|Error (querying( \(IOSurf\))?|retrieving) (the )?enc\w+ param"
+    r"|Selected ratecontrol mode is unsupported|Low power mode is unsupported"
+    r"|^Current (codec|profile|frame|picture|resolution|pixel)[a-z ]{0,12} is unsupported"
+    r"|parameters are not supported by the QSV runtime|This version of runtime doesn't support"
+)
+_VAAPI = (
+    r"Failed to initiali[sz]e VAAPI|Failed to create a? ?VAAPI|(No|open a) VA display\b"
+    r"|Device creation failed|hardware device setup failed"
+    r"|Failed to (begin|end) picture encode|Failed to upload encode parameters"
+    r"|Failed to sync (surface|to (output buffer|picture) completion)"
+    r"|Failed to (map|unmap) output buffers|Failed to create (temp )?encode pipeline"
+    r"|Failed to [a-z ]{1,40}(image|surface)[^:]{0,80}: \d+ \("
+    r"|Failed to query [a-z ]{1,40} attributes?: \d+ \(|No usable (encoding|render target)"
+    r"|RT format \S+ not supported by driver|Driver does not support (any|encoding|\S+ RC mode)\b"
+    r"|Hardware does not support encoding"
+    r"|implib-gen: .*failed to load library"
+)
+_DEVICE = f"{_NVENC}|{_QSV}|{_VAAPI}"
+
 _RULES: Final = _rules(
     # the disk: it makes everything after it fail too
     (r"No space left on device\)?$|Disk quota exceeded\)?$", _C.NO_SPACE),
@@ -106,13 +151,10 @@ _RULES: Final = _rules(
     (r"Protocol '\S*' not on whitelist", _C.INPUT_REFUSED),
     (r"Protocol not found$|Port missing in uri", _C.INPUT_REFUSED),
     (r"Error opening input: Input/output error$", _C.CONNECTION),
+    # the encoder's device: what fails for want of it, memory included, is not at fault
+    (_DEVICE, _C.HARDWARE),
     # memory is the node's, and another node may have more
     (r"Cannot allocate memory\)?$", _C.KILLED),
-    # the encoder's device: what cannot be opened without it is not at fault
-    (r"Cannot load libcuda|Cannot load nvcuda|libnvidia-encode|CUDA_ERROR_", _C.HARDWARE),
-    (r"OpenEncodeSessionEx failed|No capable devices found|Error creating a MFX", _C.HARDWARE),
-    (r"Failed to initiali[sz]e VAAPI|No VA display found|Device creation failed", _C.HARDWARE),
-    (r"implib-gen: .*failed to load library", _C.HARDWARE),
     # the output
     (
         r"Error opening output .*: (Permission denied|Read-only file system|Is a directory"

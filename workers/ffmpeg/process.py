@@ -47,7 +47,7 @@ class ProcessEnd:
 
 
 class FfmpegProcess:
-    """Runs one argv once. ``start`` and ``run`` belong to one thread, ``stop`` to any.
+    """Runs one argv once. ``start`` and ``run`` belong to one thread, all else to any.
 
     The process dies with the *thread* that starts it (see ``child.dying_with_parent``): run it
     in a thread that stays until ``run`` returns.
@@ -63,6 +63,8 @@ class FfmpegProcess:
         leash_until: float | None = None,
     ) -> None:
         """``grace_seconds`` lie between SIGTERM and SIGKILL when the time-out ends the run.
+
+        ``timeout_seconds`` counts only while the run is not suspended.
 
         With ``leash_until`` (boot seconds) it is killed then, whatever becomes of this process,
         unless ``extend`` has named a later time; it ends with leash.EXIT_EXPIRED.
@@ -82,12 +84,22 @@ class FfmpegProcess:
         self._timed_out = False
         self._kill_at: float | None = None
         self._started_at = 0.0
+        self._suspended_at: float | None = None
+        self._suspended_before = 0.0
         self._latest: Progress | None = None
 
     @property
     def identity(self) -> ProcessIdentity | None:
         """The started process, for the crash journal; None before ``start``."""
         return self._identity
+
+    @property
+    def suspended_seconds(self) -> float:
+        """How long it has been suspended so far, in all."""
+        with self._lock:
+            if self._suspended_at is None:
+                return self._suspended_before
+            return self._suspended_before + time.monotonic() - self._suspended_at
 
     def start(self) -> ProcessIdentity | None:
         """Start it and say who it is; None if ``stop`` came first. OSError if it cannot start."""
@@ -151,6 +163,28 @@ class FfmpegProcess:
             self._stopped = not self._has_ended or self._stopped
             self._ask_to_end(grace_seconds)
 
+    def suspend(self) -> None:
+        """Hold the whole group where it stands until ``resume``, or until it is told to end.
+
+        Nothing happens where it has not started, is held already, or is ending. RuntimeError for
+        a leashed process: its leash would be held with it, and could end nothing.
+        """
+        if self._leash_until is not None:
+            raise RuntimeError("a process on a leash cannot be suspended")
+        with self._lock:
+            is_running = self._popen is not None and not self._has_ended and self._kill_at is None
+            if is_running and self._suspended_at is None:
+                self._suspended_at = time.monotonic()
+                self._signal_group(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a suspended group go on; nothing where it is not suspended."""
+        with self._lock:
+            if self._suspended_at is not None:
+                self._suspended_before = self.suspended_seconds
+                self._suspended_at = None
+                self._signal_group(signal.SIGCONT)
+
     def close(self) -> None:
         """Kill and reap a started process that ``run`` will not be called for; else nothing."""
         self._signal_group(signal.SIGKILL)
@@ -165,6 +199,7 @@ class FfmpegProcess:
             kill_at = time.monotonic() + max(0.0, grace_seconds)
             self._kill_at = kill_at if self._kill_at is None else min(self._kill_at, kill_at)
         self._signal_group(signal.SIGTERM if grace_seconds > 0 else signal.SIGKILL)
+        self.resume()  # what is suspended hears a SIGTERM only when it goes on
 
     def _reap(self, popen: subprocess.Popen[bytes]) -> int:
         with self._lock:  # whoever signals the group must not see the id freed in between
@@ -237,7 +272,8 @@ class FfmpegProcess:
     def _on_leader_ended(self) -> None:
         with self._lock:
             self._has_ended = True
-        self._signal_group(signal.SIGKILL)
+            self._signal_group(signal.SIGKILL)
+            self.resume()
 
     def _keep_times(self) -> None:
         now = time.monotonic()
@@ -246,8 +282,8 @@ class FfmpegProcess:
                 return
             if self._kill_at is not None and now >= self._kill_at:
                 self._signal_group(signal.SIGKILL)
-            limit = self.timeout_seconds
-            if limit is not None and now - self._started_at >= limit and not self._timed_out:
+            limit, spent = self.timeout_seconds, now - self._started_at - self.suspended_seconds
+            if limit is not None and spent >= limit and not self._timed_out:
                 self._timed_out = True
                 self._ask_to_end(self._grace_seconds)
 

@@ -2,12 +2,15 @@
 
 import os
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from workers.ffmpeg.binary import version
+
+NAME_LENGTH = 255
 
 
 def describe(ffmpeg: Path, work_directory: Path) -> dict[str, Any]:
@@ -35,6 +38,15 @@ def load() -> dict[str, Any]:
         "memory_available_bytes": memory.available,
         "memory_percent": memory.percent,
     }
+
+
+def cpu_name() -> str:
+    """What the CPU calls itself, else its architecture."""
+    try:
+        told = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        told = None
+    return told[1].strip()[:NAME_LENGTH] if told else platform.machine()
 
 
 def usable_cores() -> int:

@@ -186,6 +186,33 @@ ENCODERS: tuple[Sample, ...] = (
         ),
     ),
     (
+        "qsv_device",
+        234,
+        Class.HARDWARE,
+        "No VA display found for device /dev/dri/renderD128.",
+        (
+            "[VAAPI @ 0x55fe24913440] [error] No VA display found for device /dev/dri/renderD128.\n"
+            "[error] Device creation failed: -22.\n"
+            "[error] Failed to set value '/dev/dri/renderD128' for option 'qsv_device': Invalid argument\n"
+            "[fatal] Error parsing global options: Invalid argument\n"
+        ),
+    ),
+    (
+        "hevc_qsv",
+        171,
+        Class.HARDWARE,
+        "Error creating a MFX session: -9.",
+        (
+            "[info] Input #0, lavfi, from 'testsrc2=d=0.2:s=256x256':\n"
+            "[hevc_qsv @ 0x55b2355b2440] [error] Error creating a MFX session: -9.\n"
+            "[vost#0:0/hevc_qsv @ 0x55b2355b18c0] [enc:hevc_qsv @ 0x55b2355b2380] [error] Error while opening encoder - maybe incorrect parameters such as bit_rate, rate, width or height.\n"
+            "[vf#0:0 @ 0x55b2355b3d40] [error] Error sending frames to consumers: Unknown error occurred\n"
+            "[vf#0:0 @ 0x55b2355b3d40] [error] Task finished with error code: -1313558101 (Unknown error occurred)\n"
+            "[vost#0:0/hevc_qsv @ 0x55b2355b18c0] [error] Task finished with error code: -22 (Invalid argument)\n"
+            "[out#0/null @ 0x55b2355b0d00] [error] Nothing was written into output file, because at least one of its streams received no packets.\n"
+        ),
+    ),
+    (
         "cuda_hwaccel",
         255,
         Class.HARDWARE,

@@ -1,0 +1,1 @@
+"""Hosts with GPUs, for tests on hosts without."""

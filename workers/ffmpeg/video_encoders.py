@@ -1,0 +1,229 @@
+"""What each video encoder is told: speed, quality or bit rate, latency, key frames; purely.
+
+Quality is asked as ``crf``, on the scale of the software encoder: 0 to 51 for H.264 and HEVC,
+0 to 63 for AV1 and VP9. Hardware has no constant rate factor; its nearest mode is constant
+quality where there is one, else a constant quantizer. Both use the codec's quantizer scale, on
+which crf is modelled, so equal numbers look nearly equal.
+"""
+
+from fractions import Fraction
+from typing import Final
+
+from ffrtmp.domain.media import Codec, Container, Hardware, Preset
+from ffrtmp.schemas import JobSpec
+from workers.ffmpeg.target import Target, encoder_name, encoder_options
+
+GOP_SECONDS: Final = 2
+"""Distance of key frames of live outputs: what players and packagers of live streams expect."""
+UNKNOWN_RATE_GOP_FRAMES: Final = 600
+"""Where the frame rate is the source's: longer than any GOP that time is going to end."""
+
+_ALL: Final = frozenset(Codec)
+_CODECS: Final = {
+    Hardware.CPU: _ALL,
+    Hardware.NVENC: _ALL - {Codec.VP9},
+    Hardware.QSV: _ALL,
+    Hardware.VAAPI: _ALL,
+}
+_SVT_PRESETS: Final = {
+    Preset.ULTRAFAST: 12,
+    Preset.VERYFAST: 10,
+    Preset.FAST: 8,
+    Preset.MEDIUM: 6,
+    Preset.SLOW: 4,
+}
+# libvpx: cpu-used for deadline good (0 to 5) and for deadline realtime (5 to 8)
+_VP9_SPEEDS: Final = {
+    Preset.ULTRAFAST: 5,
+    Preset.VERYFAST: 5,
+    Preset.FAST: 4,
+    Preset.MEDIUM: 2,
+    Preset.SLOW: 1,
+}
+_VP9_REALTIME_SPEEDS: Final = {
+    Preset.ULTRAFAST: 8,
+    Preset.VERYFAST: 8,
+    Preset.FAST: 7,
+    Preset.MEDIUM: 6,
+    Preset.SLOW: 5,
+}
+# p1 (fastest) to p7; p4 is NVENC's own default, p7 gains little over p6 for much time
+_NVENC_PRESETS: Final = {
+    Preset.ULTRAFAST: "p1",
+    Preset.VERYFAST: "p2",
+    Preset.FAST: "p3",
+    Preset.MEDIUM: "p4",
+    Preset.SLOW: "p6",
+}
+# QSV's target usage 7 (fastest) to 1 under x264's names; it has no ultrafast
+_QSV_PRESETS: Final = {
+    Preset.ULTRAFAST: "veryfast",
+    Preset.VERYFAST: "faster",
+    Preset.FAST: "fast",
+    Preset.MEDIUM: "medium",
+    Preset.SLOW: "slow",
+}
+_BEST: Final = 1
+"""0 means "not given" to every hardware encoder of ffmpeg."""
+_NVENC_WORST: Final = 51
+"""ffmpeg's range of ``-cq`` is 0 to 51; only newer versions take AV1's whole 0 to 63."""
+_ICQ_SCALE: Final = Fraction(51, 63)
+"""ffmpeg clips QSV's ICQ to 1 to 51 for every codec; crf of AV1 and VP9 ends at 63."""
+_INDEX_PER_CRF: Final = 4
+"""libvpx and SVT-AV1 turn crf 0 to 63 into a quantizer index of four times that (255 at 63);
+VAAPI takes the index itself."""
+_WORST_INDEX: Final = 255
+
+
+def has_encoder(target: Target, codec: Codec) -> bool:
+    """True where ffmpeg has an encoder of that kind; whether the device can is another matter."""
+    return codec in _CODECS.get(target.hardware, ())
+
+
+def video_encoder(spec: JobSpec, *, target: Target, threads: int | None) -> tuple[str, ...]:
+    """All options of the video encoder; ``has_encoder`` must be true."""
+    return (
+        *("-c:v", encoder_name(target, spec.codec), *encoder_options(target)),
+        *_speed_and_rate(spec, target.hardware, threads),
+        *(_key_frames(spec, target.hardware) if spec.live else ()),
+        *(("-tag:v", "hvc1") if _needs_tag(spec) else ()),
+    )
+
+
+def _speed_and_rate(spec: JobSpec, hardware: Hardware, threads: int | None) -> tuple[str, ...]:
+    match hardware:
+        case Hardware.NVENC:
+            return (*_nvenc(spec), *_nvenc_rate(spec))
+        case Hardware.QSV:
+            return (*_qsv(spec), *_qsv_rate(spec))
+        case Hardware.VAAPI:
+            return (*_vaapi(spec), *_vaapi_rate(spec))
+        case _:
+            return (*_software(spec, threads), *_software_rate(spec))
+
+
+def _needs_tag(spec: JobSpec) -> bool:
+    """Apple's players refuse HEVC in MP4 under ffmpeg's own tag, hev1."""
+    return spec.codec is Codec.HEVC and spec.container is Container.MP4
+
+
+def _software(spec: JobSpec, threads: int | None) -> tuple[str, ...]:
+    match spec.codec:
+        case Codec.H264:
+            tune = ("-tune", "zerolatency") if spec.live else ()
+            return ("-preset", spec.preset.value, *tune)
+        case Codec.HEVC:
+            return _x265(spec, threads)
+        case Codec.AV1:
+            return _svt_av1(spec)
+        case Codec.VP9:
+            return _vp9(spec)
+
+
+def _x265(spec: JobSpec, threads: int | None) -> tuple[str, ...]:
+    quiet = ["log-level=error"]
+    pools = [f"pools={threads}"] if threads is not None else []
+    closed = ["open-gop=0", "scenecut=0"] if spec.live else []
+    return (
+        *("-preset", spec.preset.value),
+        *(("-tune", "zerolatency") if spec.live else ()),
+        *("-x265-params", ":".join(quiet + pools + closed)),
+    )
+
+
+def _svt_av1(spec: JobSpec) -> tuple[str, ...]:
+    # pred-struct=1 is SVT-AV1's low delay; constant bit rate works only with it
+    low_delay = ["pred-struct=1", "scd=0"] if spec.live else []
+    # ffmpeg takes its own -crf 0 for one that was not given
+    best = ["crf=0"] if spec.crf == 0 else []
+    parameters = ":".join(low_delay + best)
+    return (
+        *("-preset", str(_SVT_PRESETS[spec.preset])),
+        *(("-svtav1-params", parameters) if parameters else ()),
+    )
+
+
+def _vp9(spec: JobSpec) -> tuple[str, ...]:
+    if not spec.live:
+        speed = str(_VP9_SPEEDS[spec.preset])
+        return ("-deadline", "good", "-cpu-used", speed, "-row-mt", "1")
+    speed = str(_VP9_REALTIME_SPEEDS[spec.preset])
+    latency = ("-deadline", "realtime", "-lag-in-frames", "0")
+    return (*latency, "-cpu-used", speed, "-row-mt", "1")
+
+
+def _software_rate(spec: JobSpec) -> tuple[str, ...]:
+    if spec.bits_per_second is None:
+        # libvpx takes crf for a ceiling, not a target, unless the bit rate is 0
+        unbounded = ("-b:v", "0") if spec.codec is Codec.VP9 else ()
+        return (*("-crf", str(spec.crf)), *unbounded) if spec.crf is not None else ()
+    return _bit_rate(spec, spec.bits_per_second)
+
+
+def _bit_rate(spec: JobSpec, bits: int) -> tuple[str, ...]:
+    ceiling = ("-maxrate", str(bits), "-bufsize", str(2 * bits)) if spec.live else ()
+    return ("-b:v", str(bits), *ceiling)
+
+
+def _nvenc(spec: JobSpec) -> tuple[str, ...]:
+    preset = ("-preset", _NVENC_PRESETS[spec.preset])
+    if not spec.live:
+        return preset
+    # a forced key frame that is not an IDR frame is no place for a player to join
+    latency = ("-tune", "ll", "-zerolatency", "1", "-delay", "0", "-bf", "0")
+    return (*preset, *latency, "-forced-idr", "1")
+
+
+def _nvenc_rate(spec: JobSpec) -> tuple[str, ...]:
+    if spec.bits_per_second is not None:
+        mode = "cbr" if spec.live else "vbr"
+        return ("-rc", mode, *_bit_rate(spec, spec.bits_per_second))
+    if spec.crf is None:
+        return ()
+    # without -b:v 0 ffmpeg's default of 2 Mbit/s would bound the quality
+    quality = max(_BEST, min(_NVENC_WORST, spec.crf))
+    return ("-rc", "vbr", "-cq", str(quality), "-b:v", "0")
+
+
+def _qsv(spec: JobSpec) -> tuple[str, ...]:
+    latency = ("-async_depth", "1", "-bf", "0", "-forced_idr", "1") if spec.live else ()
+    return ("-preset", _QSV_PRESETS[spec.preset], *latency)
+
+
+def _qsv_rate(spec: JobSpec) -> tuple[str, ...]:
+    """Modes follow from the numbers: ICQ from a quality, CBR where bit rate and ceiling agree."""
+    if spec.bits_per_second is not None:
+        return _bit_rate(spec, spec.bits_per_second)
+    if spec.crf is None:
+        return ()
+    scale = _ICQ_SCALE if spec.codec in (Codec.AV1, Codec.VP9) else 1
+    return ("-global_quality", str(max(_BEST, round(spec.crf * scale))))
+
+
+def _vaapi(spec: JobSpec) -> tuple[str, ...]:
+    """No preset: levels of compression are the driver's own, and Intel's best is AMD's fastest."""
+    return ("-async_depth", "1", "-bf", "0") if spec.live else ()
+
+
+def _vaapi_rate(spec: JobSpec) -> tuple[str, ...]:
+    if spec.bits_per_second is not None:
+        mode = "CBR" if spec.live else "VBR"
+        return ("-rc_mode", mode, *_bit_rate(spec, spec.bits_per_second))
+    if spec.crf is None:
+        return ()
+    if spec.codec in (Codec.AV1, Codec.VP9):  # they have no -qp
+        index = max(_BEST, min(_WORST_INDEX, _INDEX_PER_CRF * spec.crf))
+        return ("-rc_mode", "CQP", "-global_quality", str(index))
+    return ("-rc_mode", "CQP", "-qp", str(max(_BEST, spec.crf)))
+
+
+def _key_frames(spec: JobSpec, hardware: Hardware) -> tuple[str, ...]:
+    if spec.fps is None:  # the source's rate is not known here: go by time
+        every = f"expr:gte(t,n_forced*{GOP_SECONDS})"
+        frames = str(UNKNOWN_RATE_GOP_FRAMES)
+        return ("-g", frames, "-force_key_frames", every, "-flags", "+cgop")
+    frames = str(round(Fraction(spec.fps) * GOP_SECONDS))
+    if hardware is not Hardware.CPU:  # no scene cuts without a look-ahead
+        return ("-g", frames, "-flags", "+cgop")
+    scene_cuts = ("-sc_threshold", "0") if spec.codec is Codec.H264 else ()
+    return ("-g", frames, "-keyint_min", frames, *scene_cuts, "-flags", "+cgop")

@@ -1,0 +1,145 @@
+"""The devices of this host that encode, as the master, the agent and people need to know them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ffrtmp.domain.device import CPU_DEVICE, Device
+from ffrtmp.domain.media import Codec, Hardware
+from ffrtmp.domain.placement import capabilities
+from workers.ffmpeg.binary import version
+from workers.ffmpeg.target import CPU, Target
+from workers.hardware import host
+from workers.hardware.encoders import encodes_of, try_encoders
+from workers.hardware.gpus import Gpu
+from workers.hardware.remembered import remember, remembered
+from workers.hardware.trial import Encode, Trial
+
+Targets = Mapping[str, Mapping[Hardware, Target]]
+"""By device id and encoder family: how to speak to an encoder that works."""
+MAX_GPUS_SHOWN: Final = 64
+"""What a registration says anything of: it has to fit a request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundDevices:
+    """What test encodes showed of this host.
+
+    ``devices`` begins with the CPU and has only those GPUs on which some encoder works; ``gpus``
+    and ``trials`` are all that was looked at.
+    """
+
+    devices: tuple[Device, ...]
+    targets: Targets
+    gpus: tuple[Gpu, ...]
+    trials: tuple[Trial, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """For ``NodeRegistration.hardware``: ``gpus`` and ``encoders``, JSON-able."""
+        shown = self.gpus[:MAX_GPUS_SHOWN]
+        names = {CPU_DEVICE, *(gpu.id for gpu in shown)}
+        return {
+            "gpus": [gpu.facts() | _summary(_of(self.trials, gpu.id)) for gpu in shown],
+            "encoders": [_plain(t) for t in self.trials if t.encode.device in names],
+        }
+
+
+def found_devices(
+    ffmpeg: Path,
+    *,
+    gpus: Sequence[Gpu],
+    cpu_slots: int,
+    gpu_slots: int,
+    cache_folder: Path | None = None,
+) -> FoundDevices:
+    """Try every encoder of the CPU and of these GPUs; FfmpegMissing if ffmpeg does not run.
+
+    Trials that worked are remembered in ``cache_folder`` for as long as ffmpeg, driver and card
+    stay the same; those that did not are run again, because drivers get repaired. None runs all.
+    """
+    wanted = {CPU_DEVICE: (CPU,), **{gpu.id: gpu.targets for gpu in gpus}}
+    identities = {CPU_DEVICE: "", **{gpu.id: gpu.identity for gpu in gpus}}
+    trials = _trials(ffmpeg, wanted, identities, cache_folder)
+    cpu = Device(
+        id=CPU_DEVICE,
+        name=host.cpu_name(),
+        slots=cpu_slots,
+        capabilities=_capabilities(_of(trials, CPU_DEVICE)),
+    )
+    found = [
+        Device(id=gpu.id, name=gpu.name, slots=gpu_slots, capabilities=able)
+        for gpu in gpus
+        if (able := _capabilities(_of(trials, gpu.id)))
+    ]
+    return FoundDevices(
+        devices=(cpu, *found),
+        targets={device.id: _targets(_of(trials, device.id)) for device in (cpu, *found)},
+        gpus=tuple(gpus),
+        trials=trials,
+    )
+
+
+def working_pairs(
+    trials: Iterable[Trial], *, is_ten_bit: bool = False
+) -> frozenset[tuple[Hardware, Codec]]:
+    """The encoders that work, at 8 bits or at 10."""
+    return frozenset(t.pair for t in trials if t.works and t.encode.is_ten_bit is is_ten_bit)
+
+
+def _trials(
+    ffmpeg: Path,
+    wanted: Mapping[str, Sequence[Target]],
+    identities: Mapping[str, str],
+    cache_folder: Path | None,
+) -> tuple[Trial, ...]:
+    if cache_folder is None:
+        return try_encoders(ffmpeg, wanted)
+    key = f"{ffmpeg} {version(ffmpeg)} {ffmpeg.stat().st_mtime_ns}"
+    before = remembered(cache_folder, ffmpeg=key)
+    words = {
+        encode: _word(encode, identities[device])
+        for device, targets in wanted.items()
+        for encode in encodes_of(device, targets)
+    }
+    known = {encode for encode, word in words.items() if word in before}
+    trials = try_encoders(ffmpeg, wanted, known=known)
+    now = {words[trial.encode] for trial in trials if trial.works}
+    if now != before:
+        remember(cache_folder, now, ffmpeg=key)
+    return trials
+
+
+def _word(encode: Encode, identity: str) -> str:
+    bits = 10 if encode.is_ten_bit else 8
+    return f"{encode.encoder} {bits} bit at {encode.target.address} of {identity}"
+
+
+def _of(trials: Iterable[Trial], device: str) -> list[Trial]:
+    return [trial for trial in trials if trial.encode.device == device]
+
+
+def _capabilities(trials: Sequence[Trial]) -> tuple[str, ...]:
+    return capabilities(working_pairs(trials), ten_bit=working_pairs(trials, is_ten_bit=True))
+
+
+def _targets(trials: Iterable[Trial]) -> dict[Hardware, Target]:
+    return {t.encode.target.hardware: t.encode.target for t in trials if t.works}
+
+
+def _plain(trial: Trial) -> dict[str, Any]:
+    return {
+        "device": trial.encode.device,
+        "encoder": trial.encode.encoder,
+        "hardware": trial.encode.target.hardware.value,
+        "codec": trial.encode.codec.value,
+        "bits": 10 if trial.encode.is_ten_bit else 8,
+        "works": trial.works,
+        "reason": trial.reason,
+    }
+
+
+def _summary(trials: Sequence[Trial]) -> dict[str, Any]:
+    """Of one GPU: the encoders that work, and where none does, the first reason."""
+    works = sorted({trial.encode.encoder for trial in trials if trial.works})
+    return {"encoders": works, "reason": None if works else next(t.reason for t in trials)}
