@@ -7,7 +7,7 @@ from typing import Protocol
 from ffrtmp.domain.attempt import AttemptProgress, Order
 from ffrtmp.domain.device import Device
 from ffrtmp.domain.errors import FarmError, StaleEpoch
-from ffrtmp.domain.hint import Hint, node_queue_name, queue_name
+from ffrtmp.domain.hint import node_queue_name, queue_name
 from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.domain.retry import FailureClass
@@ -80,7 +80,7 @@ class Pool:
             self._ask_later(slot)
         bell.leave(self)
 
-    def take(self, hint: Hint) -> None:
+    def take(self) -> None:
         """A hint that was handed to it."""
         slot = self.try_take()
         if slot is not None:
@@ -357,4 +357,3 @@ class Agent:
 
     def _is_mine(self, run: Run) -> bool:
         return (run.grant.job.id, run.grant.attempt.number) in self._runs
-

@@ -24,6 +24,8 @@ LOADS = (0.7, 1.3, 0.6, 1.5, 0.9, 1.2, 0.5)
 """What arrives, as a share of what the fleet can do, from one part of the run to the next."""
 BURST, JOBS_OF_A_BURST = 0.002, 0.005
 """How often, per submit, a burst comes, and its part of all jobs."""
+FLOOD, FEW_OF = 1.5, 15
+"""What arrives in a flood of live jobs, and one in how many stands for each other queue."""
 SUBMIT_SECONDS = 1.0
 FAILS_ONCE, FAILS_FOR_EVER = 0.01, 0.003
 
@@ -53,12 +55,13 @@ def arrivals(
     work_per_second: float,
     rng: random.Random,
     hardware: Mapping[Hardware, float] = HARDWARE,
+    loads: Sequence[float] = LOADS,
 ) -> Iterator[Arrival]:
     """So many jobs, in submits of a second each, with bursts."""
     left, seconds = count, 0.0
     while left:
         seconds += SUBMIT_SECONDS
-        load = LOADS[min(len(LOADS) - 1, (count - left) * len(LOADS) // count)]
+        load = loads[min(len(loads) - 1, (count - left) * len(loads) // count)]
         expected = load * work_per_second / MEAN_RUN_SECONDS * SUBMIT_SECONDS
         size = _poisson(expected, rng)
         if rng.random() < BURST:
@@ -69,16 +72,21 @@ def arrivals(
         left -= size
 
 
-def live_flood(
-    count: int, *, work_per_second: float, load: float, rng: random.Random
-) -> Iterator[Arrival]:
-    """A handful of jobs of every rank, and then live ones without end, more than can be run."""
-    few = [_work(rng, HARDWARE, queue=queue) for queue in Queue for _ in range(count // 30)]
-    yield Arrival(at_seconds=1.0, work=few)
-    left, seconds = count - len(few), 1.0
+def live_flood(count: int, *, work_per_second: float, rng: random.Random) -> Iterator[Arrival]:
+    """Live jobs without end, more than can be run, and a few of the other queues among them."""
+    few = count // FEW_OF
+    filling = [_work(rng, HARDWARE, queue=Queue.LIVE) for _ in range(2 * few)]
+    others = [
+        _work(rng, HARDWARE, queue=queue)
+        for queue in (Queue.DEFAULT, Queue.BATCH)
+        for _ in range(few)
+    ]
+    yield Arrival(at_seconds=1.0, work=filling)
+    yield Arrival(at_seconds=2.0, work=others)
+    left, seconds = count - len(filling) - len(others), 2.0
     while left:
         seconds += SUBMIT_SECONDS
-        expected = load * work_per_second / MEAN_RUN_SECONDS * SUBMIT_SECONDS
+        expected = FLOOD * work_per_second / MEAN_RUN_SECONDS * SUBMIT_SECONDS
         size = min(left, _poisson(expected, rng))
         if size:
             work = [_work(rng, HARDWARE, queue=Queue.LIVE) for _ in range(size)]
@@ -86,9 +94,7 @@ def live_flood(
         left -= size
 
 
-def _work(
-    rng: random.Random, asks: Mapping[Hardware, float], queue: Queue | None = None
-) -> Work:
+def _work(rng: random.Random, asks: Mapping[Hardware, float], queue: Queue | None = None) -> Work:
     hardware = _one_of(asks, rng)
     is_gpu = hardware in (Hardware.GPU, Hardware.NVENC)
     chance = rng.random()
@@ -108,9 +114,7 @@ def _work(
 @cache
 def _request(queue: Queue, priority: Priority, hardware: Hardware, codec: Codec) -> JobRequest:
     requires = f"{hardware}:{codec}"
-    return builders.request(
-        queue=queue, priority=priority, requires=requires, hardware=hardware
-    )
+    return builders.request(queue=queue, priority=priority, requires=requires, hardware=hardware)
 
 
 def _run_seconds(rng: random.Random) -> float:

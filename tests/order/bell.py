@@ -16,8 +16,8 @@ class Ear(Protocol):
         """The queues, best first."""
         ...
 
-    def take(self, hint: Hint) -> None:
-        """A hint for a slot that is free."""
+    def take(self) -> None:
+        """A hint for a slot that is free: whichever job it names, the claim gives the best."""
         ...
 
 
@@ -76,7 +76,10 @@ class MemoryBell:
     def _put(self, hint: Hint) -> None:
         ears = self._ears.get(hint.queue_name)
         if ears:
-            next(iter(ears)).take(hint)
+            ear = next(iter(ears))
+            # It waits anew, behind the others.
+            self.leave(ear)
+            ear.take()
             return
         queue = self._queues.setdefault(hint.queue_name, [deque() for _ in RANKS])
         queue[hint.rank].append(hint)

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ffrtmp.domain.breaker import WHOLE_NODE
 from ffrtmp.domain.device import Device
 from ffrtmp.domain.errors import FarmError
 from ffrtmp.domain.job import Job
@@ -46,8 +45,8 @@ class Checker:
         self.found: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
         self.claims: Counter[str] = Counter()
-        self.idle_seconds: Counter[str] = Counter()
-        self.longest_idle: Counter[str] = Counter()
+        self.idle_seconds = {"cpu": 0.0, "gpu": 0.0}
+        self.longest_idle = {"cpu": 0.0, "gpu": 0.0}
         self._free_since: dict[SlotKind, float] = {}
         self._silent: dict[str, bool] = {}
 

@@ -47,6 +47,9 @@ KINDS = (
     Kind.GPU_RESERVED,
 )
 
+FEW_ABLE = (*(Kind.OLD,) * 8, Kind.LARGE, Kind.AV1)
+"""Most nodes that hear of a job in a new codec cannot run it."""
+
 
 class Trouble(StrEnum):
     """What may happen to a node."""
@@ -88,9 +91,9 @@ class Host:
         return queue in self.queues and any(requires in one.capabilities for one in self.devices)
 
 
-def fleet(count: int, rng: random.Random) -> Sequence[Host]:
-    """Nodes of all kinds in turn, none of them in trouble yet."""
-    return [_host(f"node-{n:03d}", KINDS[n % len(KINDS)], rng) for n in range(count)]
+def fleet(count: int, rng: random.Random, kinds: Sequence[Kind] = KINDS) -> Sequence[Host]:
+    """Nodes of these kinds in turn, none of them in trouble yet."""
+    return [_host(f"node-{n:03d}", kinds[n % len(kinds)], rng) for n in range(count)]
 
 
 def troubled(hosts: Sequence[Host], *, until: float, rng: random.Random) -> Sequence[Host]:

@@ -173,4 +173,3 @@ def _may_start(task: Task, asking: Asking, seconds: float) -> bool:
     is_left = task.needs in asking.left_to_gpus
     has_waited = task.since <= seconds - asking.patience_seconds
     return not is_left or (has_waited and not is_avoiding)
-

@@ -4,12 +4,13 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ffrtmp.domain.policy import FarmPolicy
 from tests.order.agent import Agent
 from tests.order.arrivals import Arrival, arrivals
 from tests.order.checker import Checker
-from tests.order.nodes import Host, fleet, troubled
+from tests.order.nodes import KINDS, Host, Kind, fleet, troubled
 from tests.order.report import Report, report_of
 from tests.order.world import PASS_SECONDS, PATIENCE_SECONDS, World
 
@@ -31,6 +32,7 @@ class Plan:
     preempts: bool = False
     has_mishaps: bool = True
     arrivals: MakeArrivals = arrivals
+    kinds: Sequence[Kind] = KINDS
 
     @property
     def rules(self) -> FarmPolicy:
@@ -51,7 +53,7 @@ class Run:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         rng = random.Random(plan.seed)
-        hosts = fleet(plan.nodes, rng)
+        hosts = fleet(plan.nodes, rng, plan.kinds)
         able = sum(host.work_per_second for host in hosts)
         self._work = list(plan.arrivals(plan.jobs, work_per_second=able, rng=rng))
         if plan.has_mishaps:
@@ -61,7 +63,7 @@ class Run:
         self.checker = Checker(self.world, hosts, jobs=plan.jobs)
         self.agents = [Agent(self.world, host, self.checker) for host in hosts]
         for arrival in self._work:
-            self.world.at(arrival.at_seconds, lambda one=arrival: self._submit(one))
+            self.world.at(arrival.at_seconds, partial(self._submit, arrival))
         self.world.after(PASS_SECONDS, self._pass)
 
     def finish(self) -> Report:

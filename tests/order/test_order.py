@@ -1,0 +1,71 @@
+"""Who starts when, on many nodes, with mishaps: the real ranking and placement against a model.
+
+``python -m tests.order --jobs 100000 --nodes 100 --seed 1`` runs it by hand, at any size.
+"""
+
+from functools import cache
+
+import pytest
+
+from tests.order.arrivals import live_flood
+from tests.order.mutants import MUTANTS
+from tests.order.report import Report
+from tests.order.run import Plan, run
+
+MAX_WAIT_SECONDS = 80.0
+STRICT = Plan(jobs=1200, nodes=20, seed=1)
+FLOODED = Plan(jobs=900, nodes=20, seed=1, arrivals=live_flood)
+AGEING = Plan(jobs=900, nodes=20, seed=1, arrivals=live_flood, max_wait_seconds=MAX_WAIT_SECONDS)
+PREEMPTING = Plan(jobs=800, nodes=20, seed=3, preempts=True)
+SMALL = Plan(jobs=400, nodes=20, seed=1, max_wait_seconds=MAX_WAIT_SECONDS)
+
+pytestmark = pytest.mark.timeout(3600)
+
+
+@cache
+def report_of(plan: Plan) -> Report:
+    return run(plan)
+
+
+def test_many_jobs_on_troubled_nodes_start_in_strict_order() -> None:
+    report = report_of(STRICT)
+
+    assert report.found == {}, report.as_table()
+
+
+def test_jobs_that_wait_long_start_within_the_bound_that_ageing_promises() -> None:
+    report = report_of(AGEING)
+
+    assert report.found == {}, report.as_table()
+
+
+def test_worst_rank_under_endless_live_jobs_waits_much_less_with_ageing() -> None:
+    aged, strict = report_of(AGEING).ranks[-1], report_of(FLOODED).ranks[-1]
+
+    assert aged.longest < strict.longest / 2
+
+
+def test_live_jobs_that_take_the_slots_of_batch_jobs_keep_the_order() -> None:
+    report = report_of(PREEMPTING)
+
+    assert report.found == {}, report.as_table()
+    assert report.events["job.paused"] > 0
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutant_is_found_out(name: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        report = run(SMALL, lambda _world: MUTANTS[name](patch.setattr))
+
+    assert report.found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("max_wait_seconds", [None, 900.0])
+def test_hundred_thousand_jobs_on_hundred_nodes_keep_the_order(
+    max_wait_seconds: float | None,
+) -> None:
+    plan = Plan(jobs=100_000, nodes=100, seed=1, max_wait_seconds=max_wait_seconds)
+    report = run(plan)
+
+    assert report.found == {}, report.as_table()
