@@ -94,6 +94,16 @@ def live_flood(count: int, *, work_per_second: float, rng: random.Random) -> Ite
         left -= size
 
 
+def cpu_rush(count: int, *, work_per_second: float, rng: random.Random) -> Iterator[Arrival]:
+    """Jobs that any device can run, and a moment later, all at once, better ones for CPUs only."""
+    at_first, live = count // 8, count // 2
+    anywhere = [_work(rng, {Hardware.AUTO: 1.0}) for _ in range(count - live)]
+    better = [_work(rng, {Hardware.CPU: 1.0}, queue=Queue.LIVE) for _ in range(live)]
+    fills = MEAN_RUN_SECONDS * at_first / work_per_second
+    yield Arrival(at_seconds=1.0, work=anywhere[:at_first])
+    yield Arrival(at_seconds=1.0 + fills / 8, work=better + anywhere[at_first:])
+
+
 def _work(rng: random.Random, asks: Mapping[Hardware, float], queue: Queue | None = None) -> Work:
     hardware = _one_of(asks, rng)
     is_gpu = hardware in (Hardware.GPU, Hardware.NVENC)

@@ -3,20 +3,22 @@
 ``python -m tests.order --jobs 100000 --nodes 100 --seed 1`` runs it by hand, at any size.
 """
 
-from functools import cache
+from functools import cache, partial
 
 import pytest
 
-from tests.order.arrivals import live_flood
-from tests.order.mutants import MUTANTS
+from tests.order.arrivals import arrivals, live_flood
+from tests.order.mutants import MUTANTS, never_the_right_node
+from tests.order.nodes import FEW_ABLE
 from tests.order.report import Report
 from tests.order.run import Plan, run
 
 MAX_WAIT_SECONDS = 80.0
-STRICT = Plan(jobs=1200, nodes=20, seed=1)
-FLOODED = Plan(jobs=900, nodes=20, seed=1, arrivals=live_flood)
-AGEING = Plan(jobs=900, nodes=20, seed=1, arrivals=live_flood, max_wait_seconds=MAX_WAIT_SECONDS)
-PREEMPTING = Plan(jobs=800, nodes=20, seed=3, preempts=True)
+STRICT = Plan(jobs=800, nodes=20, seed=1)
+FLOODED = Plan(jobs=600, nodes=20, seed=1, arrivals=live_flood)
+AGEING = Plan(jobs=600, nodes=20, seed=1, arrivals=live_flood, max_wait_seconds=MAX_WAIT_SECONDS)
+PREEMPTING = Plan(jobs=500, nodes=20, seed=3, preempts=True)
+QUIET = Plan(jobs=300, nodes=20, seed=1, kinds=FEW_ABLE, arrivals=partial(arrivals, loads=(0.3,)))
 SMALL = Plan(jobs=400, nodes=20, seed=1, max_wait_seconds=MAX_WAIT_SECONDS)
 
 pytestmark = pytest.mark.timeout(3600)
@@ -52,10 +54,17 @@ def test_live_jobs_that_take_the_slots_of_batch_jobs_keep_the_order() -> None:
     assert report.events["job.paused"] > 0
 
 
+def test_jobs_that_few_nodes_can_run_find_them_among_many_that_are_idle() -> None:
+    report = report_of(QUIET)
+
+    assert report.found == {}, report.as_table()
+
+
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutant_is_found_out(name: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        report = run(SMALL, lambda _world: MUTANTS[name](patch.setattr))
+        plan = QUIET if name == never_the_right_node.__name__ else SMALL
+        report = run(plan, lambda _world: MUTANTS[name](patch.setattr))
 
     assert report.found
 
