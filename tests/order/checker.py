@@ -47,8 +47,9 @@ class Checker:
         self.claims: Counter[str] = Counter()
         self.idle_seconds = {"cpu": 0.0, "gpu": 0.0}
         self.longest_idle = {"cpu": 0.0, "gpu": 0.0}
+        self.least_slack = float("inf")
+        """The least time that was left of the bound when a job started that it applies to."""
         self._free_since: dict[SlotKind, float] = {}
-        self._silent: dict[str, bool] = {}
 
     def submitted(self, jobs: Sequence[Job], work: Sequence[Work]) -> None:
         """So many jobs were accepted."""
@@ -64,16 +65,16 @@ class Checker:
 
     def claim(self, asked: Claim) -> Grant | None:
         """AttemptService.claim; None where it is refused."""
-        self.facts.catch_up()
+        self._catch_up()
         due = self._due(asked)
         try:
             grant = self._world.farm.attempts.claim(asked)
         except FarmError:
             grant = None
             self.claims["refused"] += 1
-        was_new = grant is not None and self.facts.tasks[grant.job.id].started_after is None
+        is_first = grant is not None and self.facts.tasks[grant.job.id].started_after is None
         place = self.facts.tasks[grant.job.id].place if grant is not None else None
-        self.facts.catch_up(is_reserved=asked.is_reserved)
+        self._catch_up(is_reserved=asked.is_reserved)
         self.claims["granted" if grant is not None else "empty"] += 1
         if grant is None:
             self._judge_nothing(asked, due)
@@ -85,14 +86,13 @@ class Checker:
         if task is not due.task:
             kind = "inversion" if due.task is not None and due.task.place < task.place else "wrong"
             self._note(kind, f"{asked.node_id}/{asked.device} got {place} {task}, due {due.task}")
-        if was_new:
-            self._started(task)
+        self._started(task, is_first=is_first)
         return grant
 
     def passed(self, silent: Mapping[str, bool]) -> None:
         """A reconcile pass was made; ``silent`` are nodes whose agents do nothing."""
         facts, seconds = self.facts, self._world.seconds
-        facts.catch_up()
+        self._catch_up()
         facts.pending.settle(seconds)
         raised = {task.id for task in facts.pending.raise_due(seconds)}
         for job_id in facts.raised.keys() - raised:
@@ -101,7 +101,7 @@ class Checker:
             self._note("raised late", f"{facts.tasks[job_id]} at {seconds}")
         facts.raised.clear()
         if self.bound is not None:
-            self.bound.look(seconds)
+            self.bound.look(facts.nodes, seconds)
         self._look_for_idle_slots(silent)
 
     def end(self) -> None:
@@ -109,6 +109,13 @@ class Checker:
         for task in self.facts.tasks.values():
             if not task.is_ended:
                 self._note("stuck", str(task))
+
+    def _catch_up(self, *, is_reserved: bool = False) -> None:
+        self.facts.catch_up(is_reserved=is_reserved)
+        if self.bound is not None:
+            for task in self.facts.put_back:
+                self.bound.waits_again(task)
+        self.facts.put_back.clear()
 
     # claims
 
@@ -140,18 +147,15 @@ class Checker:
             patience_seconds=self._world.rules.gpu_patience_seconds,
         )
 
-    def _started(self, task: Task) -> None:
+    def _started(self, task: Task, *, is_first: bool) -> None:
         if self.bound is None:
             return
         self.bound.starts(task)
-        latest = self.bound.latest.get(task.id)
-        if latest is not None and self._world.seconds > latest and self._has_able_nodes(task):
-            self._note("too late", f"{task} at {self._world.seconds}, by {latest}")
-
-    def _has_able_nodes(self, task: Task) -> bool:
-        return any(
-            host.mishap is None and host.can_run(task.needs, task.queue) for host in self._hosts
-        )
+        latest = self.bound.latest_start(task)
+        if is_first and latest is not None:
+            self.least_slack = min(self.least_slack, latest - self._world.seconds)
+            if self._world.seconds > latest:
+                self._note("too late", f"{task}, by {latest}")
 
     # idle slots
 

@@ -25,6 +25,7 @@ class Lease:
     task: Task
     device: str
     is_reserved: bool
+    began_at: float
     is_suspended: bool = False
 
 
@@ -81,6 +82,8 @@ class Facts:
         self.counts: Counter[str] = Counter()
         self.starts: Counter[tuple[str, str, str]] = Counter()
         """First starts by kind of node, kind of device and hardware asked for."""
+        self.put_back: list[Task] = []
+        """Tasks that wait again since somebody last took them from here."""
         self._seen = 0
         self._is_reserved = False
         self._room: frozenset[str] | None = None
@@ -159,7 +162,10 @@ class Facts:
         self.pending.take(task)
         self.waiting -= 1
         node.leases[job_id, attempt] = Lease(
-            task=task, device=device, is_reserved=self._is_reserved
+            task=task,
+            device=device,
+            is_reserved=self._is_reserved,
+            began_at=self._world.seconds,
         )
         if task.started_after is None:
             task.started_after = self._world.seconds - task.since
@@ -184,7 +190,7 @@ class Facts:
     def _put_back(self, job_id: str, node_id: str, attempt: int, _data: str) -> None:
         self.nodes[node_id].leases.pop((job_id, attempt))
         task = self.tasks[job_id]
-        task.was_put_back = True
+        self.put_back.append(task)
         task.due_at = max(self._world.seconds, task.retry_at, task.avoid_until)
         self.pending.add(task)
         self.waiting += 1

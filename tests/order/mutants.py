@@ -65,7 +65,6 @@ MUTANTS: Mapping[str, Mutant] = {
         first_come_first_served,
         newest_of_a_rank,
         gpus_not_preferred,
-        no_ageing,
         never_the_right_node,
         no_top_up,
     )

@@ -29,7 +29,6 @@ class Task:
     due_at: float = 0.0
     started_after: float | None = None
     is_ended: bool = False
-    was_put_back: bool = False
 
     @property
     def place(self) -> Place:

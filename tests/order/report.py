@@ -39,6 +39,8 @@ class Report:
     hints_pushed: int
     idle_seconds: Mapping[str, float]
     longest_idle: Mapping[str, float]
+    least_slack: float | None
+    """Seconds that were left of what ageing promises, for the job that came closest to it."""
     found: Mapping[str, int]
     examples: Mapping[str, Sequence[str]]
 
@@ -61,6 +63,7 @@ class Report:
             "hints from passes": self.hints_pushed,
             "idle with work, slot kinds x s": _said(self.idle_seconds),
             "longest idle with work, s": _said(self.longest_idle),
+            "least slack of the ageing bound, s": self.least_slack,
             "virtual s": f"{self.virtual_seconds:.0f}",
             "CPU s": f"{self.cpu_seconds:.0f}",
             "found": _said(self.found) or "nothing wrong",
@@ -90,6 +93,7 @@ def report_of(world: World, checker: Checker, *, cpu_seconds: float) -> Report:
         hints_pushed=world.bell.pushed,
         idle_seconds=dict(checker.idle_seconds),
         longest_idle=dict(checker.longest_idle),
+        least_slack=None if checker.least_slack == float("inf") else checker.least_slack,
         found=dict(checker.found),
         examples=checker.examples,
     )

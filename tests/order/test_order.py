@@ -7,8 +7,8 @@ from functools import cache, partial
 
 import pytest
 
-from tests.order.arrivals import arrivals, live_flood
-from tests.order.mutants import MUTANTS, never_the_right_node
+from tests.order.arrivals import MEAN_RUN_SECONDS, arrivals, live_flood
+from tests.order.mutants import MUTANTS, never_the_right_node, no_ageing
 from tests.order.nodes import FEW_ABLE
 from tests.order.report import Report
 from tests.order.run import Plan, run
@@ -19,7 +19,7 @@ FLOODED = Plan(jobs=600, nodes=20, seed=1, arrivals=live_flood)
 AGEING = Plan(jobs=600, nodes=20, seed=1, arrivals=live_flood, max_wait_seconds=MAX_WAIT_SECONDS)
 PREEMPTING = Plan(jobs=500, nodes=20, seed=3, preempts=True)
 QUIET = Plan(jobs=300, nodes=20, seed=1, kinds=FEW_ABLE, arrivals=partial(arrivals, loads=(0.3,)))
-SMALL = Plan(jobs=400, nodes=20, seed=1, max_wait_seconds=MAX_WAIT_SECONDS)
+SMALL = Plan(jobs=400, nodes=20, seed=1)
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -44,7 +44,15 @@ def test_jobs_that_wait_long_start_within_the_bound_that_ageing_promises() -> No
 def test_worst_rank_under_endless_live_jobs_waits_much_less_with_ageing() -> None:
     aged, strict = report_of(AGEING).ranks[-1], report_of(FLOODED).ranks[-1]
 
-    assert aged.longest < strict.longest / 2
+    assert aged.longest < MAX_WAIT_SECONDS + MEAN_RUN_SECONDS < strict.p50
+
+
+def test_farm_that_raises_nobody_breaks_the_bound_of_ageing() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        no_ageing(patch.setattr)
+        report = run(AGEING)
+
+    assert {"raised late", "inversion", "too late"} <= report.found.keys()
 
 
 def test_live_jobs_that_take_the_slots_of_batch_jobs_keep_the_order() -> None:
