@@ -65,7 +65,7 @@ class NodeFacts:
 
 
 class Facts:
-    """Follows the event table; ``on_start`` hears of each claim."""
+    """Follows the event table."""
 
     def __init__(self, world: World, hosts: Sequence[Host], *, step_seconds: float | None) -> None:
         self._world = world
@@ -75,7 +75,6 @@ class Facts:
         ]
         self.tasks: dict[str, Task] = {}
         self.pending = Pending(step_seconds)
-        self.waiting = 0
         self.ended = 0
         self.raised: Counter[str] = Counter()
         """Ranks by which the farm raised jobs since somebody last took them from here."""
@@ -122,7 +121,6 @@ class Facts:
         )
         self.tasks[task.id] = task
         self.pending.add(task)
-        self.waiting += 1
 
     def catch_up(self, *, is_reserved: bool = False) -> None:
         """Read what has happened; ``is_reserved`` says for which slot the last claim was."""
@@ -160,7 +158,6 @@ class Facts:
         task, node = self.tasks[job_id], self.nodes[node_id]
         device = json.loads(data)["device"]
         self.pending.take(task)
-        self.waiting -= 1
         node.leases[job_id, attempt] = Lease(
             task=task,
             device=device,
@@ -193,7 +190,6 @@ class Facts:
         self.put_back.append(task)
         task.due_at = max(self._world.seconds, task.retry_at, task.avoid_until)
         self.pending.add(task)
-        self.waiting += 1
 
     def _paused(self, job_id: str, node_id: str, attempt: int, _data: str) -> None:
         self.nodes[node_id].leases[job_id, attempt].is_suspended = True

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ffrtmp.domain.device import Device
@@ -153,11 +153,4 @@ def _with_mishap(host: Host, until: float, rng: random.Random) -> Host:
         at_seconds=at,
         until_seconds=at + rng.uniform(0.05, 0.3) * until,
     )
-    return Host(
-        id=host.id,
-        kind=host.kind,
-        devices=host.devices,
-        queues=host.queues,
-        reserve_live=host.reserve_live,
-        mishap=mishap,
-    )
+    return replace(host, mishap=mishap)

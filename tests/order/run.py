@@ -11,7 +11,7 @@ from ffrtmp.domain.policy import FarmPolicy
 from tests.order.agent import Agent
 from tests.order.arrivals import Arrival, arrivals
 from tests.order.checker import Checker
-from tests.order.nodes import KINDS, Host, Kind, fleet, troubled
+from tests.order.nodes import KINDS, Kind, fleet, troubled
 from tests.order.report import Report, report_of
 from tests.order.world import PASS_SECONDS, PATIENCE_SECONDS, World
 
@@ -19,7 +19,6 @@ NODE_TIMEOUT_SECONDS = 120.0
 PATIENCE_AT_THE_END = 20_000.0
 
 MakeArrivals = Callable[..., Iterator[Arrival]]
-Mutation = Callable[[World], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +30,6 @@ class Plan:
     seed: int
     max_wait_seconds: float | None = None
     preempts: bool = False
-    has_mishaps: bool = True
     arrivals: MakeArrivals = arrivals
     kinds: Sequence[Kind] = KINDS
 
@@ -48,7 +46,7 @@ class Plan:
         )
 
 
-class Run:
+class Simulation:
     """A plan under way."""
 
     def __init__(self, plan: Plan) -> None:
@@ -57,9 +55,7 @@ class Run:
         hosts = fleet(plan.nodes, rng, plan.kinds)
         able = sum(host.work_per_second for host in hosts)
         self._work = list(plan.arrivals(plan.jobs, work_per_second=able, rng=rng))
-        if plan.has_mishaps:
-            hosts = troubled(hosts, until=self._work[-1].at_seconds, rng=rng)
-        self.hosts: Sequence[Host] = hosts
+        hosts = troubled(hosts, until=self._work[-1].at_seconds, rng=rng)
         self.world = World(plan.seed, plan.rules)
         self.checker = Checker(self.world, hosts, jobs=plan.jobs)
         self.agents = [Agent(self.world, host, self.checker) for host in hosts]
@@ -67,7 +63,7 @@ class Run:
             self.world.at(arrival.at_seconds, partial(self._submit, arrival))
         self.world.after(PASS_SECONDS, self._pass)
 
-    def finish(self, *, most_found: int = 0) -> Report:
+    def finish(self, *, most_found: int) -> Report:
         """Until every job has ended, so much was found (0: all), or nothing is to be hoped for."""
         began = time.process_time()
         end = self._work[-1].at_seconds + PATIENCE_AT_THE_END
@@ -92,14 +88,12 @@ class Run:
         self.world.after(PASS_SECONDS, self._pass)
 
 
-def run(plan: Plan, mutate: Mutation | None = None) -> Report:
-    """Carry out a plan; one on a farm that ``mutate`` has broken ends at the first thing found."""
-    under_way = Run(plan)
-    if mutate is not None:
-        mutate(under_way.world)
+def run(plan: Plan, *, most_found: int = 0) -> Report:
+    """Carry out a plan, to its end or until so much was found."""
+    simulation = Simulation(plan)
     # Millions of small objects live to the end: looking for rings among them only costs time.
     gc.disable()
     try:
-        return under_way.finish(most_found=0 if mutate is None else 1)
+        return simulation.finish(most_found=most_found)
     finally:
         gc.enable()
