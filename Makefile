@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: $(INSTALLED) ## set up .venv from uv.lock (fetches uv with pip where it is missing)
@@ -60,6 +60,10 @@ test-full: $(INSTALLED) ## everything, the slow ones too
 .PHONY: test-chaos
 test-chaos: $(INSTALLED) ## five minutes of random faults on a real farm (ARGS="--seed 1 --jobs 2000")
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+.PHONY: simulate-order
+simulate-order: $(INSTALLED) ## 100,000 jobs on 100 nodes: waits per rank, inversions (ARGS="--max-wait 900")
+	@$(BIN)/python -m tests.order $(ARGS)
 
 .PHONY: bench
 bench: $(INSTALLED) ## measure (tests marked slow that print numbers)
