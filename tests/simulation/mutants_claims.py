@@ -94,7 +94,7 @@ def select_then_update(patch: Patch, world: World, nodes: list[SimNode]) -> None
         is_inside[0] = True
         for other in nodes:
             if other.name != asked.node_id and other.process and other.process.epoch:
-                other.claim_now()
+                other.claims.now(other.process)
         is_inside[0] = False
         with world.farm.store.write() as tx:
             job = _take(tx.jobs, found[0].id, node.id, must_be_pending=False)
@@ -132,7 +132,7 @@ def hold_ignored(patch: Patch, world: World, nodes: list[SimNode]) -> None:
     def is_due(now: datetime, _farm_seconds: float) -> tuple[sa.ColumnElement[bool], ...]:
         return (jobs.c.retry_at.is_(None) | (jobs.c.retry_at <= now),)
 
-    patch(job_store, "_is_due", is_due)
+    patch(job_store, "is_due", is_due)
 
 
 def commit_of_the_dead(patch: Patch, world: World, nodes: list[SimNode]) -> None:
