@@ -24,7 +24,9 @@ NEEDS = {
     (Hardware.CPU, "cpu:hevc"): 15,
     (Hardware.GPU, "gpu:h264"): 15,
 }
+JOBS, JOBS_IN_A_RUSH = (6, 10), (9, 13)
 STREAMS, NO_RETRIES, REMOTE = 0.2, 0.05, 0.2
+RUSH, LIVE_FROM_SECONDS = 0.7, 18.0
 
 
 class Clients:
@@ -34,7 +36,9 @@ class Clients:
         self._world = world
         self._fates = fates
         self.known: list[str] = []
-        self.submitted = world.rng.randint(6, 12)
+        self.submitted = world.rng.randint(
+            *(JOBS_IN_A_RUSH if world.rules.preempts_batch else JOBS)
+        )
         for number in range(self.submitted):
             world.after(world.rng.uniform(0.0, 45.0), lambda n=number: self._submit(n))  # type: ignore[misc]
 
@@ -46,7 +50,7 @@ class Clients:
         rng = self._world.rng
         hardware, requires = rng.choices(list(NEEDS), weights=list(NEEDS.values()))[0]
         asked = builders.request(
-            queue=rng.choice(list(Queue)),
+            queue=self._queue(),
             priority=rng.choice(list(Priority)),
             requires=requires,
             is_stream=rng.random() < STREAMS,
@@ -56,6 +60,13 @@ class Clients:
         if rng.random() < REMOTE:
             spec["input"] = "https://example.com/in.mp4"
         return replace(asked, hardware=hardware, spec=spec)
+
+    def _queue(self) -> Queue:
+        """Any; where live jobs may take slots, batch ones come first and are in their way."""
+        rng, queues = self._world.rng, list(Queue)
+        if self._world.rules.preempts_batch and rng.random() < RUSH:
+            return Queue.BATCH if self._world.seconds < LIVE_FROM_SECONDS else Queue.LIVE
+        return rng.choice(queues)
 
     def _send(self, number: int, asked: JobRequest, fate: Fate) -> None:
         world = self._world

@@ -13,8 +13,8 @@ from tests import builders
 
 PLAIN = (Codec.H264,)
 GPU_CODECS = ((Codec.H264,), (Codec.H264, Codec.HEVC))
-SLOTS = (1, 1, 2)
-HAS_GPU, HAS_TWO, RESERVES = 0.3, 0.3, 0.6
+SLOTS = (1, 2)
+HAS_GPU, HAS_TWO, RESERVES = 0.4, 0.4, 0.6
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,18 @@ class Host:
         return (node_queue_name(node_id, is_gpu=pool.is_gpu), *shared)
 
 
-def build_host(rng: random.Random, *, runs_everything: bool) -> Host:
+def build_host(rng: random.Random, *, runs_everything: bool, is_small: bool) -> Host:
     """Any host; where it ``runs_everything`` no job of the workload is without a place."""
+    sizes = SLOTS[:1] if is_small else SLOTS
     queues = tuple(Queue)
     if not runs_everything and rng.random() < 0.25:
         queues = tuple(rng.sample(queues, 2))
     codecs = tuple(Codec) if runs_everything else rng.choice([PLAIN, PLAIN, tuple(Codec)])
-    devices = [_cpu(rng.choice(SLOTS), codecs)]
+    devices = [_cpu(rng.choice(sizes), codecs)]
     if runs_everything or rng.random() < HAS_GPU:
-        count = 2 if rng.random() < HAS_TWO else 1
+        count = 2 if rng.random() < HAS_TWO and not is_small else 1
         devices += [
-            builders.gpu(number, slots=rng.choice(SLOTS), codecs=rng.choice(GPU_CODECS))
+            builders.gpu(number, slots=rng.choice(sizes), codecs=rng.choice(GPU_CODECS))
             for number in range(count)
         ]
     host = Host(devices=tuple(devices), queues=queues)

@@ -15,7 +15,7 @@ from ffrtmp.services.nodes import Beat
 from tests import builders
 from tests.simulation.claims import SURE_SECONDS, Claims
 from tests.simulation.delivery import Delivery
-from tests.simulation.host import build_host
+from tests.simulation.host import Host, build_host
 from tests.simulation.network import Request, Unreachable
 from tests.simulation.runner import Runner
 from tests.simulation.work import LONG_AGO, Fate, Key, Phase, Process, Work
@@ -51,7 +51,7 @@ class SimNode:
         self.slowness = 1.0
         self.clock_skew = 0.0
         self._runs_everything = runs_everything
-        self.host = build_host(world.rng, runs_everything=runs_everything)
+        self.host = self._built()
         self._registrations = 0
         self._sent: list[Request] = []
         self._registered_by: list[Request] = []
@@ -67,11 +67,15 @@ class SimNode:
         """A new agent process: register before anything else."""
         rng = self.world.rng
         if rng.random() < REBUILT:
-            self.host = build_host(rng, runs_everything=self._runs_everything)
+            self.host = self._built()
         for work in self.spool.values():
             work.committed_at = LONG_AGO
         process = self.process = Process(began_at=self.world.seconds)
         self.then(0.1, process, self._begin)
+
+    def _built(self) -> Host:
+        is_small = self.world.rules.preempts_batch
+        return build_host(self.world.rng, runs_everything=self._runs_everything, is_small=is_small)
 
     def crash(self) -> None:
         """kill -9: the process and its ffmpeg are gone, the spool stays."""
