@@ -10,7 +10,7 @@ from ffrtmp.domain.attempt import Attempt, AttemptState, Outcome, Report
 from ffrtmp.domain.errors import StaleLease
 from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.domain.job import Job, JobStatus
-from ffrtmp.domain.node import Node
+from ffrtmp.domain.occupancy import Occupancy
 from ffrtmp.services.attempts import AttemptService, Claim, Grant
 from ffrtmp.services.jobs import JobService
 from ffrtmp.store import jobs as job_store
@@ -18,7 +18,7 @@ from ffrtmp.store.engine import Transaction
 from ffrtmp.store.jobs import Jobs, Offer
 from ffrtmp.store.tables import jobs
 from tests.simulation.delivery import Delivery
-from tests.simulation.mutant import Patch
+from tests.simulation.mutant import Patch, nothing
 from tests.simulation.node import SimNode
 from tests.simulation.work import Work
 from tests.simulation.world import World
@@ -118,12 +118,12 @@ def no_idempotency(patch: Patch, world: World, nodes: list[SimNode]) -> None:
 
 def drain_ignored(patch: Patch, world: World, nodes: list[SimNode]) -> None:
     """A draining node is given work."""
-    patch(Node, "accepts_work", property(lambda node: not node.is_offline))
+    patch(AttemptService, "_check_accepting", nothing)
 
 
 def slots_ignored(patch: Patch, world: World, nodes: list[SimNode]) -> None:
-    """A node is given more than it has slots for: late claims are real ones."""
-    patch(Node, "usable_slots", property(lambda node: node.slots + 1))
+    """A device is given more than it has slots for: late claims are real ones."""
+    patch(Occupancy, "free", lambda *_args, **_said: 1)
 
 
 def hold_ignored(patch: Patch, world: World, nodes: list[SimNode]) -> None:
