@@ -1,5 +1,6 @@
 """What people do to jobs and nodes in the simulated farm, in any state, and what they are told."""
 
+import json
 from collections.abc import Callable
 from functools import partial
 
@@ -29,7 +30,7 @@ VERBS = {
     "drain": 3,
     "undrain": 2,
     "remove": 2,
-    "pause_queue": 3,
+    "pause_queue": 5,
 }
 CANCEL_RACES = 0.04
 PAUSED_SECONDS = (5.0, 25.0, 90.0)
@@ -55,9 +56,11 @@ class Operators:
     def keep_open(self) -> None:
         """From now on nothing stays paused, and no node drained; what was set aside proves itself
         by a canary job."""
-        for queue in Queue:
-            self._send(partial(self._resume_queue, queue))
-        for job_id in self._clients.known:
+        ((paused,),) = self._world.store.sql("SELECT json(paused_queues) FROM farm")
+        for name in json.loads(paused):
+            # Only those: whoever resumes a queue rings for it, as a pass should.
+            self._send(partial(self._resume_queue, Queue(name)))
+        for (job_id,) in self._world.store.sql("SELECT id FROM jobs WHERE status = 'paused'"):
             self._command("resume", job_id)
         drained = (
             "SELECT id FROM nodes WHERE is_draining AND json_extract(set_aside, '$.node') IS NULL"
