@@ -127,10 +127,9 @@ def _may_prove_itself(world: World, row: Row, device: str) -> bool:
     aside = row.set_aside[what]
     doubled = 2 ** min(aside["canaries"], MOST_DOUBLINGS)
     is_over = farm_reading(world) >= aside["since_farm"] + RULES.canary_after_seconds * doubled
-    if what != "node":
-        return is_over and device not in running
-    first = next((one["id"] for one in row.devices if one["id"] not in row.set_aside), None)
-    return is_over and not running and device == first
+    if what == "node":
+        return is_over and not running and device not in row.set_aside
+    return is_over and device not in running
 
 
 def _suspended_on(world: World, node_id: str, device: str) -> tuple[Place, Key] | None:
