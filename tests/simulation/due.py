@@ -86,7 +86,7 @@ def due_for(world: World, asked: Claim, row: Row, rows: Collection[Row]) -> Due:
     is_canary = is_aside and _may_prove_itself(world, row, asked.device)
     is_drained = row.is_draining and "node" not in row.set_aside
     has_room = row.free(device, taken, is_reserved=asked.is_reserved)
-    goes_on = None if asked.is_reserved else _suspended_on(world, row.id, asked.device)
+    goes_on = _suspended_on(world, asked)
     best = _best_for(world, asked, row, device, rows)
     goes_first = goes_on is not None and (best is None or goes_on[0] < best[0])
     return Due(
@@ -132,13 +132,15 @@ def _may_prove_itself(world: World, row: Row, device: str) -> bool:
     return is_over and device not in running
 
 
-def _suspended_on(world: World, node_id: str, device: str) -> tuple[Place, Key] | None:
+def _suspended_on(world: World, asked: Claim) -> tuple[Place, Key] | None:
     rows = world.store.sql(
         "SELECT rank, sequence_number, job_id, number FROM attempts "
         "JOIN jobs ON jobs.id = job_id WHERE attempts.node_id = ? AND device = ? "
-        "AND state <> 'ended' AND pause = 'preempted' ORDER BY rank, sequence_number LIMIT 1",
-        node_id,
-        device,
+        "AND state <> 'ended' AND pause = 'preempted' AND is_reserved >= ? "
+        "ORDER BY rank, sequence_number LIMIT 1",
+        asked.node_id,
+        asked.device,
+        asked.is_reserved,
     )
     return ((rows[0][0], rows[0][1]), (rows[0][2], rows[0][3])) if rows else None
 
