@@ -61,12 +61,16 @@ def without_room(
 def plan(
     waiting: Iterable[Job], nodes: Sequence[Node], running: Sequence[Running], *, now: datetime
 ) -> Sequence[MakeRoom]:
-    """Who makes room for which of the live jobs that have none; nobody twice."""
+    """Who makes room for which of the live jobs that have none; nobody twice.
+
+    Whom waiting has put before the live job makes none: the slot would be given back to it.
+    """
     left = sorted(running, key=_least_loss)
     found = []
     for job in waiting:
         places = {(node.id, device.id) for node, device in _places(job, nodes, now=now)}
-        victim = next((one for one in left if _place(one) in places), None)
+        turn = (job.rank, job.sequence_number)
+        victim = next((one for one in left if _place(one) in places and _turn(one) > turn), None)
         if victim is not None:
             left.remove(victim)
             found.append(MakeRoom(job=job, victim=victim))
@@ -79,6 +83,10 @@ def _places(job: Job, nodes: Sequence[Node], *, now: datetime) -> Sequence[tuple
 
 def _place(one: Running) -> tuple[str, str]:
     return one.attempt.node_id, one.attempt.device
+
+
+def _turn(one: Running) -> tuple[int, int]:
+    return one.rank, one.job_number
 
 
 def _least_loss(one: Running) -> tuple[bool, int, float, int]:

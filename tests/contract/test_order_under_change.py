@@ -7,6 +7,7 @@ import pytest
 from ffrtmp.domain.attempt import Order, Outcome
 from ffrtmp.domain.errors import JobStateConflict
 from ffrtmp.domain.job import Job, JobStatus
+from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.policy import FarmPolicy
 from ffrtmp.domain.ranking import Priority, Queue
 from ffrtmp.store.engine import Store
@@ -18,6 +19,7 @@ from tests.contract.deeds import (
     claim,
     commit,
     complete,
+    fail,
     granted,
     kinds,
     submit,
@@ -433,3 +435,70 @@ def test_no_more_encodes_are_suspended_on_a_device_than_it_has_slots(world: Fake
     best(world)
 
     assert (status(world, first), status(world, second)) == (JobStatus.PAUSED, JobStatus.PENDING)
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_batch_job_that_waiting_has_put_first_makes_no_room(store: Store, is_local: bool) -> None:
+    rules = replace(RULES, preempts_batch=True, max_wait_seconds=MAX_WAIT)
+    world = FakeWorld.over(store, rules)
+    asked = builders.request(queue=Queue.BATCH, priority=Priority.LOW)
+    spec = asked.spec if is_local else {**asked.spec, "input": "https://example.com/in.mp4"}
+    (old,) = world.farm.jobs.submit([replace(asked, spec=spec)])
+    world.pass_farm_seconds(MAX_WAIT + 20)
+    world.farm.nodes.register(builders.registration(slots=1))
+    granted(world)
+
+    best(world)
+
+    assert rank(world, old) == 0
+    assert status(world, old) is JobStatus.RUNNING
+
+
+def test_job_in_a_reserved_slot_gets_that_slot_back_after_a_pause(store: Store) -> None:
+    world = FakeWorld.over(store, RULES)
+    world.farm.nodes.register(builders.registration(slots=2, reserve_live=1))
+    live, other = best(world), worst(world)
+    granted(world, is_reserved=True)
+    granted(world)
+    world.farm.jobs.pause(live.id)
+    worse = submit(world, queue=Queue.LIVE, priority=Priority.LOW)
+
+    resumed = world.farm.jobs.resume(live.id)
+
+    assert resumed.status is JobStatus.RUNNING
+    assert claim(world, is_reserved=True) is None
+    assert (status(world, other), status(world, worse)) == (JobStatus.RUNNING, JobStatus.PENDING)
+
+
+def test_suspended_attempt_waits_for_no_job_that_its_set_aside_gpu_may_not_take(
+    store: Store,
+) -> None:
+    world = FakeWorld.over(store, replace(RULES, set_aside_after=1))
+    devices = (builders.cpu(), builders.gpu(slots=1))
+    world.farm.nodes.register(builders.registration(devices=devices))
+    paused = submit(world, hardware=Hardware.GPU)
+    held = granted(world, device="gpu0")
+    world.farm.jobs.pause(paused.id)
+    submit(world, hardware=Hardware.GPU)
+    failing = granted(world, device="gpu0")
+    world.farm.jobs.resume(paused.id)
+    submit(world, hardware=Hardware.GPU, queue=Queue.LIVE)
+    fail(world, failing)
+    beat(world, held, seq=1)
+
+    assert list(world.farm.nodes.get("node-1").node.set_aside) == ["gpu0"]
+    world.farm.reconciler.run_once()
+    assert status(world, paused) is JobStatus.RUNNING
+
+
+def test_finished_work_of_a_paused_job_survives_its_agents_restart(world: FakeWorld) -> None:
+    job = submit(world)
+    held = granted(world)
+    world.farm.jobs.pause(job.id)
+    again = builders.registration(slots=1, holding=frozenset({(job.id, 1)}))
+
+    registered = world.farm.nodes.register(again)
+
+    assert registered.refused == []
+    complete(world, held)
+    assert status(world, job) is JobStatus.COMPLETED
