@@ -8,7 +8,8 @@ from ffrtmp.domain.ranking import BEST_RANK, WORST_RANK
 from ffrtmp.services.context import Context
 from ffrtmp.store.engine import Transaction
 
-HEADS_PER_RANK = 500
+HEADS_CONSIDERED = 500
+"""Of each rank and need."""
 
 
 class Ageing:
@@ -24,20 +25,30 @@ class Ageing:
             return 0
         with self._context.store.write() as tx:
             farm_seconds = tx.clock.read().seconds
+            needs = tx.backlog.needs()
             ranks = range(WORST_RANK, BEST_RANK, -1)
+            now = self._context.now()
             return sum(
-                _raise(tx, rank, max_wait, farm_seconds, self._context.now()) for rank in ranks
+                _raise(tx, rank, need, max_wait, farm_seconds, now)
+                for rank in ranks
+                for need in needs
             )
 
 
 def _raise(
-    tx: Transaction, rank: int, max_wait_seconds: float, farm_seconds: float, now: datetime
+    tx: Transaction,
+    rank: int,
+    need: str,
+    max_wait_seconds: float,
+    farm_seconds: float,
+    now: datetime,
 ) -> int:
     raised = tx.jobs.raise_waiting(
         rank,
+        need,
         step_seconds=step_seconds(max_wait_seconds),
         farm_seconds=farm_seconds,
-        heads=HEADS_PER_RANK,
+        heads=HEADS_CONSIDERED,
     )
     for job_id, to in raised:
         tx.events.append(Event(kind=EventKind.JOB_RAISED, at=now, job_id=job_id, data={"rank": to}))

@@ -1,22 +1,47 @@
 """Healing every loss of messages by count: due jobs minus hints that wait, per queue."""
 
+from collections import deque
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ffrtmp.domain.device import Device
-from ffrtmp.domain.hint import Hint, node_queue_name, queue_names
+from ffrtmp.domain.hint import Hint, node_queue_name, queue_name, queue_names
 from ffrtmp.domain.job import Job
+from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.node import Node
 from ffrtmp.domain.occupancy import Occupancy
 from ffrtmp.domain.placement import needs_gpu, willing_devices
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.services.context import Context
 from ffrtmp.services.room import gpus_with_room
+from ffrtmp.store.engine import Transaction
 
-JOBS_PLACED_PER_PASS = 32
+JOBS_PLACED_PER_NEED = 32
+QUEUES_RUNG_PER_PASS = 100
 NODES_PLACED_PER_PASS = 1000
 
 Place = tuple[Node, Device]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The devices that may be given a job and may still have room, best first: those that its
+    own Celery queue rings, if every device that hears it may be given the job, then the others."""
+
+    left: deque[Place]
+    rung_by_queue: frozenset[tuple[str, str]]
+
+    def first_free(self, occupancy: Occupancy, *, is_live: bool) -> Place | None:
+        """The best with room; what has none now has none later in the pass."""
+        while self.left and occupancy.free(*self.left[0], is_live=is_live) <= 0:
+            self.left.popleft()
+        return self.left[0] if self.left else None
+
+    def is_rung_by_its_queue(self, place: Place) -> bool:
+        """True where the hint on the job's own queue reaches this device, or one as good."""
+        node, device = place
+        return (node.id, device.id) in self.rung_by_queue
 
 
 class TopUp:
@@ -28,17 +53,11 @@ class TopUp:
     def run_once(self) -> int:
         """How many hints were pushed; Unavailable if the broker does not answer."""
         self._pull_in_retries()
-        now = self._context.now()
         with self._context.store.read() as tx:
             paused = tx.clock.paused_queues()
             open_queues = [queue for queue in Queue if queue not in paused]
             farm_seconds = self._context.farm_seconds(tx)
-            best = tx.backlog.best_due(
-                farm_seconds=farm_seconds,
-                now=now,
-                limit=JOBS_PLACED_PER_PASS,
-                queues=open_queues,
-            )
+            best = self._best(tx, open_queues, farm_seconds)
             if not best:
                 return 0
             nodes = tx.nodes.accepting(limit=NODES_PLACED_PER_PASS)
@@ -49,6 +68,24 @@ class TopUp:
             *self._for_the_right_nodes(best, nodes, occupancy, left_to_gpus),
         ]
         return self._context.bell.push(hints)
+
+    def _best(
+        self, tx: Transaction, queues: Collection[Queue], farm_seconds: float
+    ) -> Sequence[Job]:
+        """The best due jobs of each need, whatever better ones wait for other devices."""
+        now = self._context.now()
+        found = [
+            job
+            for need in tx.backlog.needs()
+            for job in tx.backlog.best_due_of(
+                need,
+                queues=queues,
+                farm_seconds=farm_seconds,
+                now=now,
+                limit=JOBS_PLACED_PER_NEED,
+            )
+        ]
+        return sorted(found, key=lambda job: (job.rank, job.sequence_number))
 
     def _pull_in_retries(self) -> None:
         policy = self._context.policy
@@ -80,34 +117,46 @@ class TopUp:
         occupancy: Occupancy,
         left_to_gpus: Collection[str],
     ) -> Sequence[Hint]:
-        """Hints for the own queues of nodes that can run a due job where others cannot.
+        """Hints for the own queues of nodes that can run a due job where others cannot, one for
+        each free slot.
 
         A node without room is not rung: it would keep the hint while others could start.
         """
-        now, bell = self._context.now(), self._context.bell
-        few: dict[tuple[object, ...], Sequence[Place]] = {}
-        asked: set[str] = set()
-        hints = []
+        now = self._context.now()
+        known: dict[tuple[object, ...], Places] = {}
+        rung: dict[str, list[Hint]] = {}
         for job in best:
             alike = (job.queue, job.hardware, job.requires, job.avoid, job.avoid_until)
-            if alike not in few:
-                able = _the_few_that_can(job, nodes, left_to_gpus, now=now)
-                is_live = job.queue is Queue.LIVE
-                few[alike] = [one for one in able if occupancy.free(*one, is_live=is_live) > 0]
-            names = (node_queue_name(n.id, is_gpu=device.is_gpu) for n, device in few[alike])
-            name = next((name for name in names if name not in asked), None)
-            if name is None:
+            if alike not in known:
+                known[alike] = _places(job, nodes, left_to_gpus, now=now)
+            is_live = job.queue is Queue.LIVE
+            place = known[alike].first_free(occupancy, is_live=is_live)
+            if place is None:
                 continue
-            asked.add(name)
-            if bell.waiting(name) == 0:
-                hints.append(Hint(job_id=job.id, rank=job.rank, queue_name=name))
-        return hints
+            is_general = occupancy.free(*place, is_live=False) > 0
+            occupancy.take(*place, is_live=is_live)
+            if known[alike].is_rung_by_its_queue(place):
+                continue
+            name = _queue_of(*place, job, is_general=is_general)
+            if name in rung or len(rung) < QUEUES_RUNG_PER_PASS:
+                hint = Hint(job_id=job.id, rank=job.rank, queue_name=name)
+                rung.setdefault(name, []).append(hint)
+        return [hint for name, hints in rung.items() for hint in self._lacking(name, hints)]
+
+    def _lacking(self, name: str, hints: Sequence[Hint]) -> Sequence[Hint]:
+        return hints[: max(0, len(hints) - self._context.bell.waiting(name))]
 
 
-def _the_few_that_can(
+def _queue_of(node: Node, device: Device, job: Job, *, is_general: bool) -> str:
+    """Where a slot hears of a job: a reserved one only on the live queue of its kind."""
+    if is_general:
+        return node_queue_name(node.id, is_gpu=device.is_gpu)
+    return queue_name(job.queue, Hardware.GPU if device.is_gpu else Hardware.CPU)
+
+
+def _places(
     job: Job, nodes: Sequence[Node], left_to_gpus: Collection[str], *, now: datetime
-) -> Sequence[Place]:
-    """The devices that may be given this job; none where every one that hears of it may."""
+) -> Places:
     hearing = [
         (node.id, device.id)
         for node in nodes
@@ -122,4 +171,6 @@ def _the_few_that_can(
         if device.is_gpu or job.requires not in left_to_gpus
     ]
     names = {(node.id, device.id) for node, device in able}
-    return () if all(place in names for place in hearing) else able
+    rung = frozenset(hearing) if names.issuperset(hearing) else frozenset()
+    able.sort(key=lambda place: (place[0].id, place[1].id) not in rung)
+    return Places(left=deque(able), rung_by_queue=rung)

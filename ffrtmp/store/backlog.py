@@ -56,6 +56,36 @@ class Backlog:
             query = query.where(jobs.c.queue.in_(queues))
         return [job_of(row) for row in self._db.execute(query.order_by(*BEST_FIRST).limit(limit))]
 
+    def needs(self) -> Sequence[str]:
+        """What pending jobs require, each once: one look into the index for each."""
+        found: list[str] = []
+        while True:
+            query = sa.select(sa.func.min(jobs.c.requires)).where(PENDING)
+            if found:
+                query = query.where(jobs.c.requires > found[-1])
+            following = self._db.execute(query).scalar_one()
+            if following is None:
+                return found
+            found.append(following)
+
+    def best_due_of(
+        self,
+        need: str,
+        *,
+        queues: Collection[Queue],
+        farm_seconds: float,
+        now: datetime,
+        limit: int,
+    ) -> Sequence[Job]:
+        """The best-ranked due jobs of some queues that require this."""
+        query = (
+            ROWS.where(PENDING, jobs.c.requires == need, *is_due(now, farm_seconds))
+            .where(jobs.c.queue.in_(queues))
+            .order_by(*BEST_FIRST)
+            .limit(limit)
+        )
+        return [job_of(row) for row in self._db.execute(query)]
+
     def best_for(
         self,
         requires: Collection[str],

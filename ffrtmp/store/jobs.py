@@ -207,16 +207,16 @@ class Jobs:
         return changed.rowcount == 1
 
     def raise_waiting(
-        self, rank: int, *, step_seconds: float, farm_seconds: float, heads: int
+        self, rank: int, need: str, *, step_seconds: float, farm_seconds: float, heads: int
     ) -> Sequence[tuple[str, int]]:
-        """Move those of the first ``heads`` pending jobs of a rank that have waited long enough
-        one rank up; id and new rank of each.
+        """Move those of the first ``heads`` pending jobs of a rank and need that have waited long
+        enough one rank up; id and new rank of each.
 
-        Those behind them cannot start before them, so nobody has to look at the whole rank.
+        Those behind them cannot start before them, so nobody has to look at all of them.
         """
         first = (
             sa.select(jobs.c.sequence_number)
-            .where(PENDING, jobs.c.rank == rank)
+            .where(PENDING, jobs.c.rank == rank, jobs.c.requires == need)
             .order_by(jobs.c.sequence_number)
             .limit(heads)
         )

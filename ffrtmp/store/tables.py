@@ -91,6 +91,8 @@ sa.Index(
     jobs.c.requires,
     jobs.c.queue,
 )
+# The best job of each need: which needs wait at all, and who of them is next.
+sa.Index("ix_jobs_by_need", jobs.c.status, jobs.c.requires, jobs.c.rank, jobs.c.sequence_number)
 # The last two let a pass count the due jobs of a queue without looking at their rows.
 sa.Index(
     "ix_jobs_by_queue",

@@ -92,6 +92,18 @@ def test_waiting_raises_the_worst_job_rank_by_rank_until_it_is_first(ageing: Fak
     assert kinds(ageing, job).count("job.raised") == 8
 
 
+def test_old_jobs_that_no_slot_here_can_run_keep_nobody_from_being_raised(
+    ageing: FakeWorld,
+) -> None:
+    low = {"queue": Queue.BATCH, "priority": Priority.LOW}
+    foreign = builders.request(hardware=Hardware.NVENC, **low)  # type: ignore[arg-type]
+    ageing.farm.jobs.submit([foreign] * 600)
+    job = worst(ageing)
+    ageing.pass_farm_seconds(MAX_WAIT / 4)
+
+    assert rank(ageing, job) == 6
+
+
 def test_outage_of_the_farm_raises_nobody(ageing: FakeWorld) -> None:
     job = worst(ageing)
     ageing.clock.pass_seconds(100 * MAX_WAIT)

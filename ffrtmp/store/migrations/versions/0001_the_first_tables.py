@@ -180,6 +180,12 @@ def upgrade() -> None:
         ["status", "rank", "sequence_number", "requires", "queue"],
         unique=False,
     )
+    op.create_index(
+        "ix_jobs_by_need",
+        "jobs",
+        ["status", "requires", "rank", "sequence_number"],
+        unique=False,
+    )
     op.create_table(
         "nodes",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -232,6 +238,7 @@ def downgrade() -> None:
     op.drop_index("ix_nodes_has_gpu", table_name="nodes")
     op.drop_index("ix_nodes_heard", table_name="nodes")
     op.drop_table("nodes")
+    op.drop_index("ix_jobs_by_need", table_name="jobs")
     op.drop_index("ix_jobs_by_rank", table_name="jobs")
     op.drop_index("ix_jobs_by_queue", table_name="jobs")
     op.drop_index("ix_jobs_retry_at", table_name="jobs")
