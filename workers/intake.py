@@ -22,7 +22,7 @@ class Listeners:
     and whether a hint became an attempt."""
 
     on_change: Callable[[], None]
-    on_free_slot: Callable[[], None]
+    on_free_slot: Callable[[Pool], None]
     on_hint: Callable[[bool], None]
 
 
@@ -146,7 +146,7 @@ class Intake:
             else:
                 self._write_off(slot, late, held)
             left.set()
-            self._tell_of_free_slot()
+            self._tell_of_free_slot(slot)
 
     def _change_over(self, slot: Slot, left: threading.Event, is_suspended: bool) -> None:
         if not is_suspended:
@@ -155,11 +155,11 @@ class Intake:
             return
         self._slots.give_back(slot)
         left.set()
-        self._tell_of_free_slot()
+        self._tell_of_free_slot(slot)
 
-    def _tell_of_free_slot(self) -> None:
+    def _tell_of_free_slot(self, slot: Slot) -> None:
         self._listeners.on_change()
-        self._listeners.on_free_slot()
+        self._listeners.on_free_slot(slot.pool)
 
     def _write_off(self, slot: Slot, late: threading.Thread, held: Held) -> None:
         self._slots.write_off(slot)
@@ -175,6 +175,6 @@ class Intake:
             late.join()
             self._slots.recover(slot)
             log.warning("what was left of attempt %s has ended; its slot is open again", held)
-            self._tell_of_free_slot()
+            self._tell_of_free_slot(slot)
 
         start_thread(f"late {held}", recover)

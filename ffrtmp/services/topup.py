@@ -72,14 +72,15 @@ class TopUp:
     def _best(
         self, tx: Transaction, queues: Collection[Queue], farm_seconds: float
     ) -> Sequence[Job]:
-        """The best due jobs of each need, whatever better ones wait for other devices."""
+        """The best due jobs of each need and queue, whatever better ones wait for others."""
         now = self._context.now()
         found = [
             job
             for need in tx.backlog.needs()
+            for queue in queues
             for job in tx.backlog.best_due_of(
                 need,
-                queues=queues,
+                queue=queue,
                 farm_seconds=farm_seconds,
                 now=now,
                 limit=JOBS_PLACED_PER_NEED,

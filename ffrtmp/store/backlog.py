@@ -72,15 +72,15 @@ class Backlog:
         self,
         need: str,
         *,
-        queues: Collection[Queue],
+        queue: Queue,
         farm_seconds: float,
         now: datetime,
         limit: int,
     ) -> Sequence[Job]:
-        """The best-ranked due jobs of some queues that require this."""
+        """The best-ranked due jobs of a queue that require this."""
         query = (
             ROWS.where(PENDING, jobs.c.requires == need, *is_due(now, farm_seconds))
-            .where(jobs.c.queue.in_(queues))
+            .where(jobs.c.queue == queue)
             .order_by(*BEST_FIRST)
             .limit(limit)
         )

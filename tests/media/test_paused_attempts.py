@@ -44,7 +44,7 @@ def slots_around(node: Node) -> tuple[Slots, Intake]:
         has_room=lambda: True,
         closing=node.stop,
         listeners=Listeners(
-            on_change=lambda: None, on_free_slot=lambda: None, on_hint=lambda _: None
+            on_change=lambda: None, on_free_slot=lambda _: None, on_hint=lambda _: None
         ),
     )
     return slots, intake

@@ -80,6 +80,12 @@ class Pool:
             self._ask_later(slot)
         bell.leave(self)
 
+    def ask_unasked(self) -> None:
+        """A slot has become free on a GPU: jobs for any hardware ring for CPUs."""
+        slot = self.try_take() if self._is_gpu else None
+        if slot is not None:
+            self._ask_later(slot)
+
     def take(self) -> None:
         """A hint that was handed to it."""
         slot = self.try_take()
@@ -341,6 +347,8 @@ class Agent:
             # Its lease had run out; the next attempt is somebody else's.
             pass
         self._drop(run)
+        for pool in self.pools:
+            pool.ask_unasked()
         self._look()
 
     def _failure(self, run: Run) -> FailureClass | None:

@@ -79,7 +79,7 @@ class Work:
     def _beat(self) -> None:
         self.beats += 1
 
-    def _on_free_slot(self) -> None:
+    def _on_free_slot(self, _pool: Pool) -> None:
         self.free_slots += 1
 
     def _run(self, _claim: ClaimAnswer, held: Held) -> threading.Thread | None:
@@ -291,6 +291,24 @@ def test_poller_asks_for_the_pools_that_no_hints_arrive_for(work_on: Make) -> No
     first, *rest = work.asked()
     assert first == ("gpu0", False)
     assert rest == [("gpu1", False), ("gpu2", False), ("gpu1", True), ("gpu2", True)]
+
+
+def test_poller_asks_at_once_for_what_has_become_free_on_a_gpu_though_hints_arrive(
+    work_on: Make,
+) -> None:
+    work = work_on(GPUS)
+    poller = Poller(
+        work.slots.pools,
+        interval_seconds=1,
+        hints_arrive=lambda _: True,
+        start_attempt=work.intake.start_unasked,
+    )
+    work.answer(None, None, None, None)
+
+    assert poller.run_pass({Pool.CPU}) == poller.run_pass() == 0
+    assert work.asked() == []
+    poller.run_pass({Pool.GPU})
+    assert [device for device, _ in work.asked()] == ["gpu0", "gpu1", "gpu2"]
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def intake_of(node: Node, slots: Slots, *, has_room: bool = True) -> Intake:
         has_room=lambda: has_room,
         closing=node.stop,
         listeners=Listeners(
-            on_change=lambda: None, on_free_slot=lambda: None, on_hint=lambda _: None
+            on_change=lambda: None, on_free_slot=lambda _: None, on_hint=lambda _: None
         ),
     )
 
