@@ -35,15 +35,16 @@ def canaries_due(
 ) -> Sequence[str]:
     """The devices that may claim one job although they, or their node, are set aside.
 
-    One at a time: of a node that runs nothing, or of a device that does.
+    One at a time: of a node that runs nothing, or of a device that does. Any device of the node
+    may, since nobody knows for which of them there is a job. What is suspended does not run.
     """
     if node.is_offline or (node.is_draining and not node.is_set_aside):
         return ()
+    busy = {attempt.device for attempt in held if attempt.holds_slot}
     if node.is_set_aside:
         aside = node.set_aside[WHOLE_NODE]
-        is_due = aside.is_canary_due(farm_seconds, after_seconds=after_seconds) and not held
-        return [device.id for device in node.devices_at_work[:1]] if is_due else ()
-    busy = {attempt.device for attempt in held}
+        is_due = aside.is_canary_due(farm_seconds, after_seconds=after_seconds) and not busy
+        return [device.id for device in node.devices_at_work] if is_due else ()
     return [
         name
         for name, aside in node.set_aside.items()

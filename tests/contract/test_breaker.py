@@ -12,9 +12,10 @@ from ffrtmp.domain.node import NodeStatus
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.services.attempts import Claim, Grant
 from ffrtmp.store.engine import Store
+from ffrtmp.store.jobs import JobFilter
 from tests import builders
 from tests.contract.conftest import RULES
-from tests.contract.deeds import complete, fail, granted, submit
+from tests.contract.deeds import beat, complete, fail, granted, submit
 from tests.fakes import FakeWorld
 
 
@@ -298,3 +299,49 @@ def test_success_on_another_device_does_not_clear_a_bad_gpu(gpus: FakeWorld) -> 
         gpus.clock.pass_seconds(0.001)
 
     assert list(gpus.farm.nodes.get("broken").node.set_aside) == ["gpu0"]
+
+
+def set_gpu_node_aside(world: FakeWorld) -> None:
+    for hardware, device in [
+        (Hardware.NVENC, "gpu0"),
+        (Hardware.CPU, "cpu"),
+        (Hardware.CPU, "cpu"),
+    ]:
+        submit(world, hardware=hardware)
+        fail(world, granted(world, "broken", device))
+        world.clock.pass_seconds(0.001)
+
+
+def test_canary_of_a_node_runs_on_whichever_of_its_devices_has_a_job(gpus: FakeWorld) -> None:
+    set_gpu_node_aside(gpus)
+    cancel_all(gpus)
+    submit(gpus, hardware=Hardware.NVENC)
+    pass_until_canary(gpus, seq=1)
+    due = gpus.farm.nodes.heartbeat(builders.beat("broken", seq=50))
+    nothing = gpus.farm.attempts.claim(builders.claim("broken", "claim of the cpu"))
+    grant = granted(gpus, "broken", "gpu1")
+
+    assert list(due.canaries) == ["cpu", "gpu0", "gpu1"]
+    assert nothing is None
+    with pytest.raises(NodeNotAccepting, match="is set aside"):
+        granted(gpus, "broken", "gpu0")
+    complete(gpus, grant)
+    assert gpus.farm.nodes.get("broken").node.set_aside == {}
+
+
+def test_attempt_that_an_operator_paused_keeps_no_canary_away(world: FakeWorld) -> None:
+    rebuild(world, slots=2)
+    submit(world)
+    paused = granted(world, "broken")
+    set_node_aside(world)
+    world.farm.jobs.pause(paused.job.id)
+    for seq in range(1, 40):
+        world.pass_farm_seconds(30, step=10)
+        beat(world, paused, seq=seq, node_id="broken")
+
+    assert granted(world, "broken").attempt.device == "cpu"
+
+
+def cancel_all(world: FakeWorld) -> None:
+    for job in world.farm.jobs.list(JobFilter(), limit=100):
+        world.farm.jobs.cancel(job.id)
