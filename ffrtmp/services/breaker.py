@@ -94,8 +94,10 @@ class Breaker:
         ended = tx.attempts.ended_on(
             node.id, since_farm=node.trusted_farm, limit=ATTEMPTS_CONSIDERED
         )
+        # What failed on a GPU that is out of work already was that GPU's, not its node's.
+        at_work = [one for one in ended if one.device not in node.set_aside]
         needed = self._context.policy.set_aside_after
-        what, failures = at_fault(ended, attempt.device, needed=needed)
+        what, failures = at_fault(at_work, attempt.device, needed=needed)
         if not failures:
             return None
         aside = SetAside(reason=_reason(failures), since_farm=farm_seconds)

@@ -342,6 +342,16 @@ def test_attempt_that_an_operator_paused_keeps_no_canary_away(world: FakeWorld) 
     assert granted(world, "broken").attempt.device == "cpu"
 
 
+def test_failures_of_a_gpu_that_is_set_aside_do_not_count_against_its_node(
+    gpus: FakeWorld,
+) -> None:
+    break_gpu(gpus)
+    submit(gpus, hardware=Hardware.CPU)
+    fail(gpus, granted(gpus, "broken", "cpu"))
+
+    assert status(gpus) is NodeStatus.AVAILABLE
+
+
 def cancel_all(world: FakeWorld) -> None:
     for job in world.farm.jobs.list(JobFilter(), limit=100):
         world.farm.jobs.cancel(job.id)
