@@ -50,7 +50,8 @@ def plan(
     """Who makes room for which of the live jobs, best first.
 
     A job for which there is room takes it in the reckoning, so that the next does not count on
-    it. ``served`` are jobs for which room was made a moment ago: they get no second victim.
+    it. ``served`` are jobs for which room was made a moment ago: they get no second victim. Whom
+    waiting has put before the live job makes no room: the slot would be given back to it.
     ``occupancy`` is used up.
     """
     left = sorted(running, key=_least_loss)
@@ -67,7 +68,8 @@ def plan(
             continue
         if job.id in served:
             continue
-        victim = next((one for one in left if _place(one) in places), None)
+        turn = (job.rank, job.sequence_number)
+        victim = next((one for one in left if _place(one) in places and _turn(one) > turn), None)
         if victim is not None:
             left.remove(victim)
             found.append(MakeRoom(job=job, victim=victim))
@@ -76,6 +78,10 @@ def plan(
 
 def _place(one: Running) -> tuple[str, str]:
     return one.attempt.node_id, one.attempt.device
+
+
+def _turn(one: Running) -> tuple[int, int]:
+    return one.rank, one.job_number
 
 
 def _least_loss(one: Running) -> tuple[bool, int, float, int]:

@@ -433,3 +433,20 @@ def test_no_more_encodes_are_suspended_on_a_device_than_it_has_slots(world: Fake
     best(world)
 
     assert (status(world, first), status(world, second)) == (JobStatus.PAUSED, JobStatus.PENDING)
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_batch_job_that_waiting_has_put_first_makes_no_room(store: Store, is_local: bool) -> None:
+    rules = replace(RULES, preempts_batch=True, max_wait_seconds=MAX_WAIT)
+    world = FakeWorld.over(store, rules)
+    asked = builders.request(queue=Queue.BATCH, priority=Priority.LOW)
+    spec = asked.spec if is_local else {**asked.spec, "input": "https://example.com/in.mp4"}
+    (old,) = world.farm.jobs.submit([replace(asked, spec=spec)])
+    world.pass_farm_seconds(MAX_WAIT + 20)
+    world.farm.nodes.register(builders.registration(slots=1))
+    granted(world)
+
+    best(world)
+
+    assert rank(world, old) == 0
+    assert status(world, old) is JobStatus.RUNNING
