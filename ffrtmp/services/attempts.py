@@ -181,7 +181,7 @@ class AttemptService:
     def _grant_or_resume(
         self, tx: Transaction, node: Node, device: Device, asked: Claim, farm_seconds: float
     ) -> Grant | None:
-        waiting = None if asked.is_reserved else self._pauses.next_on(tx, node, device)
+        waiting = self._pauses.next_on(tx, node, device, is_reserved=asked.is_reserved)
         offer = self._offer(tx, node, device, asked)
         if waiting is not None:
             offer = replace(offer, better_than=waiting.place)

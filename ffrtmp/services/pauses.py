@@ -40,7 +40,7 @@ class Pauses:
             return attempt
         node = tx.nodes.get(attempt.node_id)
         device = node.device(attempt.device) if node is not None else None
-        if node is None or device is None or self._has_room(tx, node, device):
+        if node is None or device is None or self._has_room(tx, node, device, attempt):
             self.let_go_on(tx, attempt)
         elif attempt.pause is Pause.OPERATOR:
             self.suspend(tx, job, attempt, Pause.PREEMPTED, to="wait for a slot")
@@ -70,10 +70,22 @@ class Pauses:
         self._context.bell.nudge(attempt.node_id)
         return True
 
-    def next_on(self, tx: Transaction, node: Node, device: Device) -> Suspended | None:
-        """Whose turn it is, of those suspended on a device to make room."""
+    def next_on(
+        self, tx: Transaction, node: Node, device: Device, *, is_reserved: bool
+    ) -> Suspended | None:
+        """Whose turn it is, of those suspended on a device that wait for such a slot.
+
+        A slot kept for the live queue is for whoever had one.
+        """
         found = tx.attempts.suspended(node_id=node.id, limit=RESUMED_PER_PASS)
-        return next((one for one in found if one.attempt.device == device.id), None)
+        return next(
+            (
+                one
+                for one in found
+                if one.attempt.device == device.id and (one.attempt.is_reserved or not is_reserved)
+            ),
+            None,
+        )
 
     def run_once(self) -> int:
         """Let go on whoever has room and no better job before it; how many do.
@@ -89,7 +101,7 @@ class Pauses:
         with self._context.store.write() as tx:
             node = tx.nodes.lock(one.attempt.node_id)
             device = node.device(one.attempt.device) if node is not None else None
-            if node is None or device is None or not self._has_room(tx, node, device):
+            if node is None or device is None or not self._has_room(tx, node, device, one.attempt):
                 return False
             if node.accepts_work and self._is_outranked(tx, node, device, one.place):
                 return False
@@ -107,8 +119,11 @@ class Pauses:
         )
         return best is not None and best < place
 
-    def _has_room(self, tx: Transaction, node: Node, device: Device) -> bool:
-        return Occupancy.of(tx.attempts.taken(node.id)).free(node, device, is_live=False) > 0
+    def _has_room(self, tx: Transaction, node: Node, device: Device, attempt: Attempt) -> bool:
+        occupancy = Occupancy.of(tx.attempts.taken(node.id))
+        if attempt.is_reserved and occupancy.reserved_free(node, device) > 0:
+            return True
+        return occupancy.free(node, device, is_live=False) > 0
 
     def _attempt_of(self, tx: Transaction, job: Job) -> Attempt:
         attempt = tx.attempts.lock(job.id, job.attempt)

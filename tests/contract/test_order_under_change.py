@@ -450,3 +450,19 @@ def test_batch_job_that_waiting_has_put_first_makes_no_room(store: Store, is_loc
 
     assert rank(world, old) == 0
     assert status(world, old) is JobStatus.RUNNING
+
+
+def test_job_in_a_reserved_slot_gets_that_slot_back_after_a_pause(store: Store) -> None:
+    world = FakeWorld.over(store, RULES)
+    world.farm.nodes.register(builders.registration(slots=2, reserve_live=1))
+    live, other = best(world), worst(world)
+    granted(world, is_reserved=True)
+    granted(world)
+    world.farm.jobs.pause(live.id)
+    worse = submit(world, queue=Queue.LIVE, priority=Priority.LOW)
+
+    resumed = world.farm.jobs.resume(live.id)
+
+    assert resumed.status is JobStatus.RUNNING
+    assert claim(world, is_reserved=True) is None
+    assert (status(world, other), status(world, worse)) == (JobStatus.RUNNING, JobStatus.PENDING)
