@@ -166,6 +166,10 @@ class JobService:
     def resume(self, reference: str | int) -> Job:
         """Let a paused job go on, at once or as soon as its node has a slot; twice is once."""
         with self._context.store.write() as tx:
+            # The node before the job, as claims do it: they may give the same slot away.
+            node_id = _found(tx, reference).node_id
+            if node_id is not None:
+                tx.nodes.lock(node_id)
             attempt = self._pauses.resume(tx, _locked(tx, reference))
         return self.get(attempt.job_id)
 

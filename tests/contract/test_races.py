@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.services.attempts import Grant
+from ffrtmp.services.pauses import Pauses
 from ffrtmp.store.engine import Store, Transaction
 from tests import builders
 from tests.fakes import FakeWorld
@@ -124,3 +125,19 @@ def test_log_begun_twice_at_once_is_one_log(world: FakeWorld) -> None:
         tx.attempts.append_log(grant.job.id, 1, offset=0, text="one")
 
     assert world.farm.jobs.log(grant.job.id).text == "one"
+
+
+def test_two_attempts_that_go_on_at_once_share_no_slot(world: FakeWorld) -> None:
+    one = running(world)
+    world.farm.jobs.pause(one.job.id)
+    (job,) = world.farm.jobs.submit([builders.request()])
+    other = world.farm.attempts.claim(builders.claim(claim_id="claim-2"))
+    assert other is not None
+    world.farm.jobs.pause(job.id)
+
+    with while_open(world.farm.store, lambda: world.farm.jobs.resume(job.id)) as tx:
+        tx.nodes.lock("node-1")
+        Pauses(world.farm.context).let_go_on(tx, one.attempt)
+
+    assert world.farm.jobs.get(one.job.id).status is JobStatus.RUNNING
+    assert world.farm.jobs.get(job.id).status is JobStatus.PAUSED
