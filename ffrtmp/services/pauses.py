@@ -103,7 +103,8 @@ class Pauses:
             device = node.device(one.attempt.device) if node is not None else None
             if node is None or device is None or not self._has_room(tx, node, device, one.attempt):
                 return False
-            if node.accepts_work and self._is_outranked(tx, node, device, one.place):
+            takes_jobs = node.accepts_work and device in node.devices_at_work
+            if takes_jobs and self._is_outranked(tx, node, device, one.place):
                 return False
             return self.let_go_on(tx, one.attempt)
 

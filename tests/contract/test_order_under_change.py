@@ -7,6 +7,7 @@ import pytest
 from ffrtmp.domain.attempt import Order, Outcome
 from ffrtmp.domain.errors import JobStateConflict
 from ffrtmp.domain.job import Job, JobStatus
+from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.policy import FarmPolicy
 from ffrtmp.domain.ranking import Priority, Queue
 from ffrtmp.store.engine import Store
@@ -18,6 +19,7 @@ from tests.contract.deeds import (
     claim,
     commit,
     complete,
+    fail,
     granted,
     kinds,
     submit,
@@ -466,3 +468,24 @@ def test_job_in_a_reserved_slot_gets_that_slot_back_after_a_pause(store: Store) 
     assert resumed.status is JobStatus.RUNNING
     assert claim(world, is_reserved=True) is None
     assert (status(world, other), status(world, worse)) == (JobStatus.RUNNING, JobStatus.PENDING)
+
+
+def test_suspended_attempt_waits_for_no_job_that_its_set_aside_gpu_may_not_take(
+    store: Store,
+) -> None:
+    world = FakeWorld.over(store, replace(RULES, set_aside_after=1))
+    devices = (builders.cpu(), builders.gpu(slots=1))
+    world.farm.nodes.register(builders.registration(devices=devices))
+    paused = submit(world, hardware=Hardware.GPU)
+    held = granted(world, device="gpu0")
+    world.farm.jobs.pause(paused.id)
+    submit(world, hardware=Hardware.GPU)
+    failing = granted(world, device="gpu0")
+    world.farm.jobs.resume(paused.id)
+    submit(world, hardware=Hardware.GPU, queue=Queue.LIVE)
+    fail(world, failing)
+    beat(world, held, seq=1)
+
+    assert list(world.farm.nodes.get("node-1").node.set_aside) == ["gpu0"]
+    world.farm.reconciler.run_once()
+    assert status(world, paused) is JobStatus.RUNNING
