@@ -21,6 +21,9 @@ from ffrtmp.store.engine import Transaction
 
 log = logging.getLogger(__name__)
 
+KEPT = (Order.GO_ON, Order.PAUSE)
+"""Orders under which an attempt stays its node's."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
@@ -169,7 +172,7 @@ class NodeService:
             refused = sorted(
                 (job_id, number)
                 for job_id, number in said.holding
-                if _order_of(tx.attempts.get(job_id, number), node) is not Order.GO_ON
+                if _order_of(tx.attempts.get(job_id, number), node) not in KEPT
             )
         return Registered(
             view=NodeView(node=node, held=held), is_new=known is None, refused=refused

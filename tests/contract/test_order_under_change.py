@@ -489,3 +489,16 @@ def test_suspended_attempt_waits_for_no_job_that_its_set_aside_gpu_may_not_take(
     assert list(world.farm.nodes.get("node-1").node.set_aside) == ["gpu0"]
     world.farm.reconciler.run_once()
     assert status(world, paused) is JobStatus.RUNNING
+
+
+def test_finished_work_of_a_paused_job_survives_its_agents_restart(world: FakeWorld) -> None:
+    job = submit(world)
+    held = granted(world)
+    world.farm.jobs.pause(job.id)
+    again = builders.registration(slots=1, holding=frozenset({(job.id, 1)}))
+
+    registered = world.farm.nodes.register(again)
+
+    assert registered.refused == []
+    complete(world, held)
+    assert status(world, job) is JobStatus.COMPLETED
