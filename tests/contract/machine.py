@@ -6,6 +6,8 @@ from dataclasses import replace
 import hypothesis.strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
+from ffrtmp.domain.device import CPU_DEVICE, Device
+from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.ranking import Priority, Queue
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.services.jobs import Idempotency
@@ -15,6 +17,8 @@ from tests.contract.watch import Key
 
 NODES = ("node-1", "node-2", "node-3")
 NEEDS = ("auto:h264", "auto:av1")
+ON_GPU = "gpu:h264"
+WITH_GPU = "node-1"
 PASS_SECONDS = 10
 MOST_JOBS = 8
 ROUNDS_TO_REST = 40
@@ -22,7 +26,8 @@ ROUNDS_TO_REST = 40
 pick = st.integers(0, 11)
 queues = st.sampled_from(list(Queue))
 priorities = st.sampled_from(list(Priority))
-needs = st.sampled_from([*NEEDS, NEEDS[0]])
+needs = st.sampled_from([*NEEDS, NEEDS[0], ON_GPU])
+devices = st.sampled_from([CPU_DEVICE, CPU_DEVICE, "gpu0"])
 failures = st.sampled_from([None, None, FailureClass.ENCODER, FailureClass.BAD_INPUT])
 hashes = st.sampled_from([builders.SHA_A, builders.SHA_B])
 twice = st.booleans()
@@ -53,6 +58,7 @@ class FarmMachine(FarmSteps):
             requires=requires,
             is_stream=is_stream,
             max_retries=retries,
+            hardware=Hardware.GPU if requires == ON_GPU else Hardware.AUTO,
         )
         key = Idempotency(owner="o", key=f"k{len(self.jobs)}", body_sha256="x")
         jobs = self._send(lambda: self.farm.jobs.submit([asked], idempotency=key), twice=twice)
@@ -81,6 +87,21 @@ class FarmMachine(FarmSteps):
             twice=twice,
         )
 
+    @precondition(lambda self: self.grants)
+    @rule(which=pick, is_paused=st.booleans(), twice=twice)
+    def pause_or_resume(self, which: int, is_paused: bool, twice: bool) -> None:
+        job_id = self._grant(which).job.id
+        jobs = self.farm.jobs
+        self._send(lambda: jobs.pause(job_id) if is_paused else jobs.resume(job_id), twice=twice)
+
+    @rule(queue=queues, is_paused=st.sampled_from([True, False, False]), twice=twice)
+    def pause_or_resume_queue(self, queue: Queue, is_paused: bool, twice: bool) -> None:
+        service = self.farm.queues
+        self._send(
+            lambda: service.pause(queue, reason="r") if is_paused else service.resume(queue),
+            twice=twice,
+        )
+
     # nodes
 
     @initialize(
@@ -105,23 +126,27 @@ class FarmMachine(FarmSteps):
         """A new process of a node, which still holds some of the work of the last one."""
         said = builders.registration(
             node_id,
-            slots=slots,
+            devices=_devices(node_id, slots, able),
             queues=tuple(queues),
-            capabilities=tuple(able),
             holding=holding,
         )
         registered = self._send(lambda: self.farm.nodes.register(said), is_idempotent=False)
         assert registered is not None
+        assert registered.refused == []
         self.agents[node_id] = Agent(registered.view.node.epoch)
         self.watch.heard[node_id] = self.watch.time.reading(self.world.clock())
         assert set(self.watch.rows.held_by(node_id)) == holding
 
     @precondition(lambda self: self._waiting())
-    @rule(which=pick, steps=st.integers(1, 4), failure=failures, moves=st.booleans())
-    def work(self, which: int, steps: int, failure: FailureClass | None, moves: bool) -> None:
+    @rule(
+        which=pick, device=devices, steps=st.integers(1, 4), failure=failures, moves=st.booleans()
+    )
+    def work(
+        self, which: int, device: str, steps: int, failure: FailureClass | None, moves: bool
+    ) -> None:
         """What a node does with a hint, up to some step; without it few jobs would get far."""
         known = len(self.grants)
-        self.claim(which, twice=False)
+        self.claim(which, device, twice=False)
         if len(self.grants) == known or steps < 2:
             return
         self.heartbeat(which, set(), moves, twice=False)
@@ -132,12 +157,13 @@ class FarmMachine(FarmSteps):
         if steps > 3 and failure is None:
             self.complete(0, builders.SHA_A, has_lease=1, twice=False)
 
-    @rule(which=pick, twice=twice)
-    def claim(self, which: int, twice: bool) -> None:
+    @rule(which=pick, device=devices, twice=twice)
+    def claim(self, which: int, device: str, twice: bool) -> None:
         node_id, agent = at(list(self.agents.items()), which)
         agent.claims += 1
         claim_id = f"{agent.epoch}-{agent.claims}"
-        asked = builders.claim(node_id, claim_id, epoch=agent.epoch, seq=agent.seq)
+        device = device if node_id == WITH_GPU else CPU_DEVICE
+        asked = builders.claim(node_id, claim_id, epoch=agent.epoch, seq=agent.seq, device=device)
         self.claims.append(asked)
         self._claim(asked, twice=twice)
 
@@ -302,6 +328,8 @@ class FarmMachine(FarmSteps):
     def teardown(self) -> None:
         """With every part alive and one node that can run all, every job ends."""
         self.world.bell.is_up = True
+        for queue in Queue:
+            self.pause_or_resume_queue(queue, is_paused=False, twice=False)
         for _ in range(ROUNDS_TO_REST):
             if all(row["completed_at"] for row in self.watch.rows.jobs.values()):
                 return
@@ -318,5 +346,12 @@ class FarmMachine(FarmSteps):
 
     def _starts_one(self) -> bool:
         known = len(self.grants)
-        self.claim(len(self.agents) - 1 - list(self.agents).index("node-1"), twice=False)
+        for device in (CPU_DEVICE, "gpu0"):
+            which = len(self.agents) - 1 - list(self.agents).index(WITH_GPU)
+            self.claim(which, device, twice=False)
         return len(self.grants) > known
+
+
+def _devices(node_id: str, slots: int, able: Sequence[str]) -> tuple[Device, ...]:
+    cpu = builders.cpu(slots=slots, capabilities=tuple(able))
+    return (cpu, builders.gpu(slots=1)) if node_id == WITH_GPU else (cpu,)

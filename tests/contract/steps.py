@@ -14,10 +14,12 @@ from ffrtmp.services.attempts import Claim, Grant
 from ffrtmp.services.nodes import Beat
 from ffrtmp.store.engine import Store
 from tests import builders
-from tests.contract.watch import FarmTime, Key, Watch
+from tests.contract.watch import FarmTime, Key, Watch, is_open, place
 from tests.fakes import FakeWorld, emptied
 
-RULES = FarmPolicy(node_timeout_seconds=60.0, max_retries=2, retention_seconds=500.0)
+RULES = FarmPolicy(
+    node_timeout_seconds=60.0, max_retries=2, retention_seconds=500.0, preempts_batch=True
+)
 MOSTLY = 9
 
 T = TypeVar("T")
@@ -75,17 +77,26 @@ class FarmSteps(RuleBasedStateMachine):
             if (row["node_id"], row["claim_id"]) == (asked.node_id, asked.claim_id)
         ]
         best: str | None = None
-        if node is not None and is_current and not earlier:
-            is_open = not (node["is_draining"] or node["is_offline"])
-            slots = sum(device["slots"] for device in node["devices"])
-            has_room = len(rows.held_by(asked.node_id)) < slots
-            best = self.watch.best_for(node, now) if is_open and has_room else None
+        goes_on: Key | None = None
+        is_answered = node is not None and is_current and not earlier and is_open(node)
+        if node is not None and is_answered and rows.has_room(node, asked.device):
+            best = self.watch.best_for(node, asked.device, now)
+            goes_on = rows.next_on(node["id"], asked.device)
+        if goes_on is not None and best is not None:
+            if place(rows.jobs[best]) < place(rows.jobs[goes_on[0]]):
+                goes_on = None
+            else:
+                best = None
+        # The slot it asked for is taken by then: a repeat asks for another one.
+        twice = twice and goes_on is None
         grant = self._send(lambda: self.farm.attempts.claim(asked), twice=twice, may_repeat=False)
         if earlier:
             assert self.watch.rows == rows, "an old claim changed something"
             assert grant is None or [key_of(grant)] == earlier
             return
         assert (grant.job.id if grant else None) == best
+        if goes_on is not None:
+            assert self.watch.rows.attempts[goes_on]["pause"] is None, f"{goes_on} did not go on"
         if grant is not None:
             self.watch.renewed(key_of(grant), now)
             if grant.job.is_stream:
@@ -102,7 +113,11 @@ class FarmSteps(RuleBasedStateMachine):
             self.watch.heard[beat.node_id] = self.watch.time.reading(now)
         for said, order in answer.orders:
             key = (said.job_id, said.number)
-            if order is Order.GO_ON and self.watch.rows.attempts[key]["state"] != "ended":
+            row = self.watch.rows.attempts.get(key)
+            is_suspended = row is not None and row["pause"] is not None
+            assert (order is Order.PAUSE) == is_suspended, f"{key} is told to {order}"
+            is_kept = order in (Order.GO_ON, Order.PAUSE)
+            if is_kept and row is not None and row["state"] != "ended":
                 self.watch.renewed(key, now, surely=is_newest)
 
     def _report(self, grant: Grant, said: object, twice: bool) -> None:
