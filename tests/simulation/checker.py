@@ -4,16 +4,18 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from ffrtmp.domain.attempt import Report
 from ffrtmp.services.attempts import Claim, Grant
+from tests.simulation.due import Row, base_rank, due_for, farm_reading
 from tests.simulation.ears import Ears
 from tests.simulation.history import SPENDING, History
 from tests.simulation.node import SimNode
 from tests.simulation.work import Fate
-from tests.simulation.world import RULES, Violation, World
+from tests.simulation.world import Violation, World
 
 TERMINAL = ("completed", "failed", "canceled")
-LEASED = ("running", "committing")
-TIME_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
+LEASED = {"running": "running", "paused": "running", "committing": "committing"}
+"""Statuses of jobs that hold a lease, and the state that their attempt then has."""
 
 
 class Checker:
@@ -22,7 +24,7 @@ class Checker:
     def __init__(self, world: World, nodes: Sequence[SimNode], fates: Mapping[str, Fate]) -> None:
         self._world = world
         self._nodes = {node.name: node for node in nodes}
-        self._ears = Ears(world, self._on_claim)
+        self._ears = Ears(world, self._on_claim, self._on_completed)
         world.look = self.turn
         self._history = History(world, self._nodes, fates, self._ears)
 
@@ -35,6 +37,8 @@ class Checker:
     def end(self, submissions: int) -> None:
         """When the world has come to rest."""
         jobs = self._world.store.sql("SELECT id, status FROM jobs")
+        held = self._world.store.sql("SELECT job_id, number FROM attempts WHERE state <> 'ended'")
+        _require(not held, f"{held} are held by nobody's job")
         _require(len(jobs) == submissions, f"{submissions} submits made {len(jobs)} jobs")
         for job_id, status in jobs:
             _require(status in TERMINAL, f"{job_id} is stuck: {status}")
@@ -62,60 +66,50 @@ class Checker:
 
     # claims
 
-    def _on_claim(self, asked: Claim) -> Callable[[Grant | None], None]:
+    def _on_claim(self, asked: Claim) -> Callable[[Grant | None, bool], None]:
         """What this claim must be answered, worked out before it is."""
         sql = self._world.store.sql
         query = "SELECT job_id, number FROM attempts WHERE node_id = ? AND claim_id = ?"
         earlier = sql(query, asked.node_id, asked.claim_id)
-        nodes = sql(
-            "SELECT epoch, json_extract(devices, '$[0].slots') - slots_lost, is_draining, "
-            "is_offline, queues, json_extract(devices, '$[0].capabilities') "
-            "FROM nodes WHERE id = ?",
-            asked.node_id,
-        )
-        live = "SELECT count(*) FROM attempts WHERE node_id = ? AND state <> 'ended'"
-        ((held,),) = sql(live, asked.node_id)
-        may_take_work = self._history.may_take_work(asked.node_id)
-        best = self._best_for(asked.node_id, nodes[0][4], nodes[0][5]) if nodes else None
+        rows = Row.all_of(self._world)
+        row = rows.get(asked.node_id)
+        is_current = row is not None and row.epoch == asked.epoch
+        due = due_for(self._world, asked, row, rows.values()) if row and is_current else None
+        may_take_work = self._history.may_take_work(asked.node_id, asked.device)
 
-        def judge(grant: Grant | None) -> None:
+        def judge(grant: Grant | None, is_refused: bool) -> None:
             key = (grant.job.id, grant.attempt.number) if grant else None
             if earlier:
                 _require(key in (None, *earlier), f"{asked} got {key}, and {earlier} before")
                 return
-            epoch, slots, is_draining, is_offline, *_ = nodes[0]
-            _require(epoch == asked.epoch, f"{asked} was answered at epoch {epoch}")
-            _require(not (is_draining or is_offline), f"{asked} was answered, though not open")
-            _require(grant is None or held < slots, f"{asked} got {key} beyond {slots} slots")
-            _require(grant is None or may_take_work, f"{asked} got {key}, though it fails all")
-            expected = best if held < slots else None
+            if due is None:
+                raise Violation(f"{asked} was answered at another epoch")
+            _require(is_refused != due.is_open, f"{asked} was refused: {is_refused}")
+            if is_refused:
+                return
+            _require(grant is None or due.has_room, f"{asked} got {key} beyond its slots")
+            is_trusted = may_take_work or due.is_canary
+            _require(grant is None or is_trusted, f"{asked} got {key}, though it fails all")
             got = grant.job.id if grant else None
-            _require(got == expected, f"{asked} got {got}, {expected} was due")
+            _require(got == due.best, f"{asked} got {got}, {due.best} was due")
+            if due.goes_on is not None:
+                paused = "SELECT pause FROM attempts WHERE job_id = ? AND number = ?"
+                _require(sql(paused, *due.goes_on) == [(None,)], f"{due.goes_on} did not go on")
 
         return judge
 
-    def _best_for(self, node_id: str, queues: str, capabilities: str) -> str | None:
-        """The best-ranked job that is due and that the node can run."""
-        now = self._world.now().strftime(TIME_FORMAT)
+    def _on_completed(self, said: Report) -> None:
+        """What proved itself with a job is set aside no more."""
         rows = self._world.store.sql(
-            "SELECT id, queue, requires FROM jobs WHERE status = 'pending' "
-            "AND (retry_at IS NULL OR retry_at <= ?) "
-            "AND (hold_until_farm IS NULL OR hold_until_farm <= ?) "
-            "AND (avoid_until IS NULL OR avoid NOT LIKE ? OR avoid_until <= ?) "
-            "ORDER BY CASE queue WHEN 'live' THEN 0 WHEN 'default' THEN 1 ELSE 2 END, "
-            "CASE priority WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END, sequence_number",
-            now,
-            self._reading(),
-            f"%|{node_id}|%",
-            now,
+            "SELECT claimed_farm, device, json(set_aside) FROM attempts "
+            "JOIN nodes ON nodes.id = node_id WHERE job_id = ? AND number = ?",
+            said.job_id,
+            said.number,
         )
-        heard, able = json.loads(queues), json.loads(capabilities)
-        return next((row[0] for row in rows if row[1] in heard and row[2] in able), None)
-
-    def _reading(self) -> float:
-        query = "SELECT seconds, (julianday(?) - julianday(last_pass_at)) * 86400 FROM farm"
-        ((seconds, gone),) = self._world.store.sql(query, self._world.now().strftime(TIME_FORMAT))
-        return float(seconds + min(max(gone, 0.0), RULES.max_advance_seconds))
+        for claimed_farm, device, aside in rows:
+            for name, one in json.loads(aside).items():
+                proved = name in ("node", device) and claimed_farm > one["since_farm"]
+                _require(not proved, f"{name} of {said.node_id} proved itself and is set aside")
 
     # rows
 
@@ -125,13 +119,16 @@ class Checker:
         ((status, attempt, failures, max_retries, node_id),) = sql(query, job_id)
         name = f"{job_id} ({status})"
         rows = sql(
-            "SELECT number, state, outcome, node_id FROM attempts WHERE job_id = ? ORDER BY number",
+            "SELECT number, state, outcome, node_id, pause FROM attempts "
+            "WHERE job_id = ? ORDER BY number",
             job_id,
         )
+        paused = [row[0] for row in rows if row[4] is not None]
+        _require(paused == [attempt] * (status == "paused"), f"{name} is suspended as {paused}")
         numbers = [row[0] for row in rows]
         _require(numbers == list(range(1, attempt + 1)), f"{name} ran as {numbers} of {attempt}")
         live = {row[0]: (row[1], row[3]) for row in rows if row[1] != "ended"}
-        held = {attempt: (status, node_id)} if status in LEASED else {}
+        held = {attempt: (LEASED[status], node_id)} if status in LEASED else {}
         _require(live == held, f"{name} is held as {live}")
         accepted = [row[0] for row in rows if row[2] == "completed"]
         _require(len(accepted) == (status == "completed"), f"{name} accepted {accepted}")
@@ -140,6 +137,18 @@ class Checker:
         least = 0 if job_id in self._history.forgiven else spent
         _require(least <= failures <= spent, f"{name} has {failures} failures of {spent}")
         _require(failures <= 1 + max_retries, f"{name} failed {failures} times")
+        if status == "pending":
+            self._rank_fits(job_id)
+
+    def _rank_fits(self, job_id: str) -> None:
+        """Queue and priority say it, less what waiting may have earned."""
+        query = "SELECT queue, priority, rank, base_rank, waiting_farm FROM jobs WHERE id = ?"
+        ((queue, priority, rank, base, since),) = self._world.store.sql(query, job_id)
+        strict, max_wait = base_rank(queue, priority), self._world.rules.max_wait_seconds
+        waited = farm_reading(self._world) - since
+        earned = 0 if max_wait is None else int(waited / (max_wait / 8))
+        fits = base == strict and max(0, strict - earned) <= rank <= strict
+        _require(fits, f"{job_id} ({queue}/{priority}) has rank {rank} after {waited:.1f} s")
 
     def _file_is_right(self, job_id: str) -> None:
         query = "SELECT status, is_stream, failure_reason, result FROM jobs WHERE id = ?"

@@ -11,13 +11,22 @@ from tests.simulation.network import Unreachable
 from tests.simulation.work import Fate
 from tests.simulation.world import World
 
-FATES = {Fate.FINE: 68, Fate.BROKEN: 8, Fate.FLAKY: 12, Fate.POISON: 5, Fate.STUCK: 7}
+FATES = {
+    Fate.FINE: 65,
+    Fate.BROKEN: 7,
+    Fate.FLAKY: 11,
+    Fate.POISON: 5,
+    Fate.STUCK: 7,
+    Fate.NOT_FOR_GPUS: 5,
+}
 NEEDS = {
     (Hardware.AUTO, "auto:h264"): 70,
     (Hardware.CPU, "cpu:hevc"): 15,
     (Hardware.GPU, "gpu:h264"): 15,
 }
-STREAMS, NO_RETRIES = 0.2, 0.05
+JOBS, JOBS_IN_A_RUSH = (6, 10), (9, 13)
+STREAMS, NO_RETRIES, REMOTE = 0.2, 0.05, 0.2
+RUSH, LIVE_FROM_SECONDS = 0.7, 18.0
 
 
 class Clients:
@@ -27,9 +36,11 @@ class Clients:
         self._world = world
         self._fates = fates
         self.known: list[str] = []
-        self.submitted = world.rng.randint(5, 10)
+        self.submitted = world.rng.randint(
+            *(JOBS_IN_A_RUSH if world.rules.preempts_batch else JOBS)
+        )
         for number in range(self.submitted):
-            world.after(world.rng.uniform(0.0, 50.0), lambda n=number: self._submit(n))  # type: ignore[misc]
+            world.after(world.rng.uniform(0.0, 45.0), lambda n=number: self._submit(n))  # type: ignore[misc]
 
     def _submit(self, number: int) -> None:
         fate = self._world.rng.choices(list(FATES), weights=list(FATES.values()))[0]
@@ -39,13 +50,23 @@ class Clients:
         rng = self._world.rng
         hardware, requires = rng.choices(list(NEEDS), weights=list(NEEDS.values()))[0]
         asked = builders.request(
-            queue=rng.choice(list(Queue)),
+            queue=self._queue(),
             priority=rng.choice(list(Priority)),
             requires=requires,
             is_stream=rng.random() < STREAMS,
             max_retries=0 if rng.random() < NO_RETRIES else None,
         )
-        return replace(asked, hardware=hardware)
+        spec = dict(asked.spec)
+        if rng.random() < REMOTE:
+            spec["input"] = "https://example.com/in.mp4"
+        return replace(asked, hardware=hardware, spec=spec)
+
+    def _queue(self) -> Queue:
+        """Any; where live jobs may take slots, batch ones come first and are in their way."""
+        rng, queues = self._world.rng, list(Queue)
+        if self._world.rules.preempts_batch and rng.random() < RUSH:
+            return Queue.BATCH if self._world.seconds < LIVE_FROM_SECONDS else Queue.LIVE
+        return rng.choice(queues)
 
     def _send(self, number: int, asked: JobRequest, fate: Fate) -> None:
         world = self._world

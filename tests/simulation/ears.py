@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from ffrtmp.domain.attempt import Attempt, Order, Report
-from ffrtmp.domain.errors import Unavailable
+from ffrtmp.domain.attempt import Attempt, Order, Outcome, Report
+from ffrtmp.domain.errors import NodeNotAccepting, Unavailable
 from ffrtmp.domain.job import Job
 from ffrtmp.domain.node import Registration
 from ffrtmp.services.attempts import Claim, Grant
@@ -16,15 +16,19 @@ from tests.simulation.world import RULES, World
 EXTRA_SECONDS = 10.0
 """By which a step of the master's clock may make farm time run ahead."""
 
-OnClaim = Callable[[Claim], Callable[[Grant | None], None]]
+OnClaim = Callable[[Claim], Callable[[Grant | None, bool], None]]
+"""What judges a claim's answer: a grant or None, or that the node or device takes no work."""
+OnCompleted = Callable[[Report], None]
 
 
 class Ears:
-    """Wraps the services of one world; ``on_claim`` is called around each claim."""
+    """Wraps the services of one world; ``on_claim`` is called around each claim, and
+    ``on_completed`` after each report of a success."""
 
-    def __init__(self, world: World, on_claim: OnClaim) -> None:
+    def __init__(self, world: World, on_claim: OnClaim, on_completed: OnCompleted) -> None:
         self._world = world
         self._on_claim = on_claim
+        self._on_completed = on_completed
         self.trusted: set[str] = set()
         """Nodes that an operator let back into work since somebody last looked here."""
         self._heard: dict[str, float] = {}
@@ -52,8 +56,12 @@ class Ears:
     def claim(self, asked: Claim) -> Grant | None:
         """AttemptService.claim."""
         judge = self._on_claim(asked)
-        grant = self._claim(asked)
-        judge(grant)
+        try:
+            grant = self._claim(asked)
+        except NodeNotAccepting:
+            judge(None, True)
+            raise
+        judge(grant, False)
         if grant is not None:
             self._renewed.setdefault(_key(grant.attempt), self._world.seconds)
         return grant
@@ -72,6 +80,8 @@ class Ears:
             self.unjudged.add(said.node_id)
             raise
         self.unjudged.discard(said.node_id)
+        if said.outcome is Outcome.COMPLETED:
+            self._on_completed(said)
         return job
 
     def heartbeat(self, beat: Beat) -> BeatAnswer:
@@ -81,7 +91,7 @@ class Ears:
             self._seqs[beat.node_id, beat.epoch] = beat.seq
             self._heard[beat.node_id] = self._world.seconds
             for said, order in answer.orders:
-                if order is Order.GO_ON:
+                if order in (Order.GO_ON, Order.PAUSE):
                     self._renewed[said.job_id, said.number] = self._world.seconds
         return answer
 

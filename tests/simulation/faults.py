@@ -33,6 +33,7 @@ class Faults:
         broker.is_up = broker.takes = True
         for node in self._nodes:
             node.is_cut_off = node.is_sick = node.is_full = False
+            node.bad_devices = set()
             node.slowness, node.deaf_until = 1.0, 0.0
             node.delivery.may_crash = False
             node.restart()
@@ -49,6 +50,8 @@ class Faults:
             self._agent_frozen,
             self._bad_driver,
             self._bad_driver,
+            self._bad_gpu,
+            self._bad_gpu,
             self._disk_full,
             self._starved,
             self._child_dead,
@@ -119,6 +122,15 @@ class Faults:
         node = self._node()
         node.is_sick = True
         self._world.after(self._world.rng.uniform(30.0, 90.0), lambda: _set(node, is_sick=False))
+
+    def _bad_gpu(self) -> None:
+        """One of them, while the rest of the host works on."""
+        node = self._node()
+        gpus = [device.id for device in node.host.devices if device.is_gpu]
+        if gpus:
+            node.bad_devices = {self._world.rng.choice(gpus)}
+            seconds = self._world.rng.uniform(30.0, 90.0)
+            self._world.after(seconds, lambda: _set(node, bad_devices=set()))
 
     def _disk_full(self) -> None:
         self._for_a_while(self._node(), is_full=True)

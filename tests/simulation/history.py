@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ffrtmp.domain.breaker import HOST_SIDE
+from ffrtmp.domain.device import CPU_DEVICE
 from ffrtmp.domain.retry import FailureClass
+from tests.simulation.due import Row, slots_taken
 from tests.simulation.ears import Ears
 from tests.simulation.node import SimNode
 from tests.simulation.work import PERMANENT, Fate, Key
@@ -48,7 +50,10 @@ class History:
         self._ended: dict[str, str] = {}
         self._claimed_at: dict[Key, int] = {}
         self._trusted_at: dict[str, int] = defaultdict(int)
-        self._failed_in_a_row: dict[str, set[str]] = defaultdict(set)
+        self._failures: dict[str, dict[tuple[str, str], int]] = defaultdict(dict)
+        """Of each node, by device and job: the host-side failures since the last success."""
+        self._suspended: set[Key] = set()
+        self._committing: set[Key] = set()
         self.life_began: dict[str, int] = defaultdict(int)
         """The number of the last attempt before the newest explicit retry."""
         self.forgiven: set[str] = set()
@@ -70,10 +75,15 @@ class History:
                 touched.add(fact.job_id)
         return touched
 
-    def may_take_work(self, node_id: str) -> bool:
-        """Whether the breaker had no reason yet to set this node aside."""
-        is_excused = node_id in self._ears.unjudged
-        return is_excused or len(self._failed_in_a_row[node_id]) < RULES.set_aside_after
+    def may_take_work(self, node_id: str, device: str) -> bool:
+        """Whether the breaker had no reason yet to set this device, or its node, aside."""
+        if node_id in self._ears.unjudged:
+            return True
+        found = self._failures[node_id]
+        everywhere = {job_id for _, job_id in found}
+        here = {job_id for where, job_id in found if where == device}
+        worst = everywhere if device == CPU_DEVICE else max(here, everywhere, key=len)
+        return len(worst) < RULES.set_aside_after
 
     def _check(self, fact: Fact) -> None:
         self._ends_once(fact)
@@ -81,6 +91,9 @@ class History:
         self._only_what_stands_still_is_stalled(fact)
         self._failures_are_fated(fact)
         self._judge_the_node(fact)
+        self._only_batch_makes_room(fact)
+        self._slots_suffice(fact)
+        self._note_suspension(fact)
         if fact.kind == "job.claimed":
             self._claimed_at[fact.key] = fact.id
         elif fact.kind == "job.failures_forgiven" and fact.job_id:
@@ -131,8 +144,13 @@ class History:
         node = self._nodes[fact.node_id]
         process = node.process
         work = process.running.get(fact.key) if process else None
-        stands_still = work is not None and work.stands_still
-        _require(stands_still or fact.key in node.given_up, f"{fact}, yet it moves")
+        # Not the master's verdict, but its node's own: what it cannot kill it gives up.
+        is_given_up = fact.key in node.given_up
+        is_suspended = fact.key in self._suspended
+        _require(is_given_up or not is_suspended, f"{fact} while it is suspended")
+        # Let go on, it may not have heard of it yet.
+        stands_still = work is not None and (work.stands_still or work.is_paused)
+        _require(stands_still or is_given_up, f"{fact}, yet it moves")
 
     def _failures_are_fated(self, fact: Fact) -> None:
         reason = fact.data.get("failure")
@@ -148,7 +166,7 @@ class History:
         ((last,),) = self._world.store.sql("SELECT coalesce(max(id), 0) FROM events")
         for name in self._ears.trusted:
             self._trusted_at[name] = last
-            self._failed_in_a_row[name].clear()
+            self._failures[name].clear()
         self._ears.trusted.clear()
 
     def _judge_the_node(self, fact: Fact) -> None:
@@ -156,10 +174,51 @@ class History:
         if name is None:
             return
         if fact.kind in ("node.draining", "node.removed", "job.completed"):
-            self._failed_in_a_row[name].clear()
+            self._failures[name].clear()
+        elif fact.kind == "device.set_aside":
+            kept = {key: 1 for key in self._failures[name] if key[0] != fact.data["device"]}
+            self._failures[name] = kept
         is_its_own = fact.data.get("outcome") == "failed" and fact.data.get("failure") in HOST_SIDE
         if is_its_own and self._claimed_at[fact.key] > self._trusted_at[name]:
-            self._failed_in_a_row[name].add(fact.job_id or "")
+            device = self._row(fact, "device")
+            self._failures[name][device, fact.job_id or ""] = 1
+
+    def _only_batch_makes_room(self, fact: Fact) -> None:
+        """Never for a farm that does not want it, never a stream, never one that commits."""
+        if fact.kind != "job.preempted" and not _is_suspended_for_another(fact):
+            return
+        query = "SELECT queue, is_stream FROM jobs WHERE id = ?"
+        (found,) = self._world.store.sql(query, fact.job_id)
+        _require(found == ("batch", 0), f"{fact} of {found}")
+        _require(self._world.rules.preempts_batch, f"{fact}, unasked")
+        _require(fact.key not in self._committing, f"{fact} while it commits")
+
+    def _slots_suffice(self, fact: Fact) -> None:
+        """Whoever starts or goes on has a slot of its device."""
+        if fact.kind not in ("job.claimed", "job.resumed") or fact.node_id is None:
+            return
+        device, row = self._row(fact, "device"), Row.all_of(self._world).get(fact.node_id)
+        taken = slots_taken(self._world)
+        slots = {one["id"]: one["slots"] for one in row.devices} if row else {}
+        busy = sum(taken[fact.node_id, device, reserved] for reserved in (False, True))
+        _require(busy <= slots.get(device, busy), f"{fact} is one of {busy} on {device}")
+
+    def _note_suspension(self, fact: Fact) -> None:
+        if fact.kind == "job.paused":
+            self._suspended.add(fact.key)
+        elif fact.attempt is not None:
+            self._suspended.discard(fact.key)
+        if fact.kind == "job.committing":
+            self._committing.add(fact.key)
+
+    def _row(self, fact: Fact, column: str) -> str:
+        query = f"SELECT {column} FROM attempts WHERE job_id = ? AND number = ?"  # noqa: S608
+        ((found,),) = self._world.store.sql(query, *fact.key)
+        return str(found)
+
+
+def _is_suspended_for_another(fact: Fact) -> bool:
+    return fact.kind == "job.paused" and "because" in fact.data
 
 
 def _require(holds: bool, otherwise: str) -> None:

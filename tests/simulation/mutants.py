@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from tests.simulation import mutants_claims as claims
 from tests.simulation import mutants_nodes as nodes
 from tests.simulation import mutants_passes as passes
+from tests.simulation import mutants_turns as turns
 from tests.simulation.mutant import Mutant
 
 MUTANTS: Mapping[str, Mutant] = {
@@ -35,5 +36,17 @@ MUTANTS: Mapping[str, Mutant] = {
         passes.silence_is_a_stall,
         passes.release_spends_a_retry,
         passes.endless_retries,
+        turns.resumed_without_room,
+        turns.suspended_for_ever,
+        turns.suspended_is_stalled,
+        turns.preemption_spends_a_retry,
+        turns.preempted_while_it_commits,
+        turns.streams_preempted,
+        turns.gpu_work_on_cpus,
+        turns.canary_not_noticed,
+        turns.set_aside_claims_at_will,
+        turns.queue_pause_ignored,
+        turns.reserve_ignored,
+        turns.raised_at_once,
     )
 }

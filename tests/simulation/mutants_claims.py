@@ -10,7 +10,7 @@ from ffrtmp.domain.attempt import Attempt, AttemptState, Outcome, Report
 from ffrtmp.domain.errors import StaleLease
 from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.domain.job import Job, JobStatus
-from ffrtmp.domain.node import Node
+from ffrtmp.domain.occupancy import Occupancy
 from ffrtmp.services.attempts import AttemptService, Claim, Grant
 from ffrtmp.services.jobs import JobService
 from ffrtmp.store import jobs as job_store
@@ -18,7 +18,7 @@ from ffrtmp.store.engine import Transaction
 from ffrtmp.store.jobs import Jobs, Offer
 from ffrtmp.store.tables import jobs
 from tests.simulation.delivery import Delivery
-from tests.simulation.mutant import Patch
+from tests.simulation.mutant import Patch, nothing
 from tests.simulation.node import SimNode
 from tests.simulation.work import Work
 from tests.simulation.world import World
@@ -94,7 +94,7 @@ def select_then_update(patch: Patch, world: World, nodes: list[SimNode]) -> None
         is_inside[0] = True
         for other in nodes:
             if other.name != asked.node_id and other.process and other.process.epoch:
-                other.claim_now()
+                other.claims.now(other.process)
         is_inside[0] = False
         with world.farm.store.write() as tx:
             job = _take(tx.jobs, found[0].id, node.id, must_be_pending=False)
@@ -118,12 +118,12 @@ def no_idempotency(patch: Patch, world: World, nodes: list[SimNode]) -> None:
 
 def drain_ignored(patch: Patch, world: World, nodes: list[SimNode]) -> None:
     """A draining node is given work."""
-    patch(Node, "accepts_work", property(lambda node: not node.is_offline))
+    patch(AttemptService, "_check_accepting", nothing)
 
 
 def slots_ignored(patch: Patch, world: World, nodes: list[SimNode]) -> None:
-    """A node is given more than it has slots for: late claims are real ones."""
-    patch(Node, "usable_slots", property(lambda node: node.slots + 1))
+    """A device is given more than it has slots for: late claims are real ones."""
+    patch(Occupancy, "free", lambda *_args, **_said: 1)
 
 
 def hold_ignored(patch: Patch, world: World, nodes: list[SimNode]) -> None:
@@ -132,7 +132,7 @@ def hold_ignored(patch: Patch, world: World, nodes: list[SimNode]) -> None:
     def is_due(now: datetime, _farm_seconds: float) -> tuple[sa.ColumnElement[bool], ...]:
         return (jobs.c.retry_at.is_(None) | (jobs.c.retry_at <= now),)
 
-    patch(job_store, "_is_due", is_due)
+    patch(job_store, "is_due", is_due)
 
 
 def commit_of_the_dead(patch: Patch, world: World, nodes: list[SimNode]) -> None:

@@ -10,23 +10,20 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ffrtmp.domain.attempt import Order
-from ffrtmp.domain.errors import Conflict, NotFound, StaleEpoch
-from ffrtmp.domain.hint import Hint
-from ffrtmp.services.attempts import Claim, Grant
+from ffrtmp.domain.errors import NotFound, StaleEpoch
 from ffrtmp.services.nodes import Beat
 from tests import builders
+from tests.simulation.claims import SURE_SECONDS, Claims
 from tests.simulation.delivery import Delivery
+from tests.simulation.host import Host, build_host
 from tests.simulation.network import Request, Unreachable
 from tests.simulation.runner import Runner
-from tests.simulation.work import LONG_AGO, Fate, Key, Phase, Process, Work, build_host
-from tests.simulation.world import RULES, World
+from tests.simulation.work import LONG_AGO, Fate, Key, Phase, Process, Work
+from tests.simulation.world import World
 
 HEARTBEAT_SECONDS = 10.0
 RETRY_SECONDS = 2.0
-CONSUME_SECONDS = 1.5
 STOP_SECONDS = 6.0
-SURE_SECONDS = RULES.node_timeout_seconds - 15.0
-"""How long after its request a lease surely runs, by the node's own clock."""
 REBUILT = 0.3
 REMEMBERED, STILL_ON_THE_WAY = 4, 0.4
 """Of the last requests of a process, and of its registration, some arrive when it is dead."""
@@ -49,16 +46,18 @@ class SimNode:
         self.given_up: set[Key] = set()
         """Attempts it had and will not finish: whoever says so of others is wrong."""
         self.is_cut_off = self.is_sick = self.is_full = False
+        self.bad_devices: set[str] = set()
         self.agent_frozen_until = self.host_frozen_until = self.deaf_until = 0.0
         self.slowness = 1.0
         self.clock_skew = 0.0
         self._runs_everything = runs_everything
-        self.host = build_host(world.rng, runs_everything=runs_everything)
-        self._claims = self._registrations = 0
+        self.host = self._built()
+        self._registrations = 0
         self._sent: list[Request] = []
         self._registered_by: list[Request] = []
         self.delivery = Delivery(self)
         self.runner = Runner(self)
+        self.claims = Claims(self)
         world.nudge_targets[name] = lambda: self._alive(self._send_heartbeat)
         self.start()
 
@@ -68,11 +67,15 @@ class SimNode:
         """A new agent process: register before anything else."""
         rng = self.world.rng
         if rng.random() < REBUILT:
-            self.host = build_host(rng, runs_everything=self._runs_everything)
+            self.host = self._built()
         for work in self.spool.values():
             work.committed_at = LONG_AGO
         process = self.process = Process(began_at=self.world.seconds)
         self.then(0.1, process, self._begin)
+
+    def _built(self) -> Host:
+        is_small = self.world.rules.preempts_batch
+        return build_host(self.world.rng, runs_everything=self._runs_everything, is_small=is_small)
 
     def crash(self) -> None:
         """kill -9: the process and its ffmpeg are gone, the spool stays."""
@@ -152,8 +155,7 @@ class SimNode:
         for work in list(self.spool.values()):
             self.delivery.deliver(process, work)
         self.then(self.world.jitter(HEARTBEAT_SECONDS), process, self._beat)
-        self.then(self.world.jitter(CONSUME_SECONDS), process, self._consume)
-        self.then(HEARTBEAT_SECONDS, process, self._poll)
+        self.claims.begin(process)
 
     def _register(self, process: Process, after: Act = lambda _process: None) -> None:
         """Under one id until it is answered."""
@@ -169,9 +171,9 @@ class SimNode:
         said = replace(
             builders.registration(
                 self.name,
-                slots=self.host.slots,
+                devices=self.host.devices,
                 queues=self.host.queues,
-                capabilities=self.host.capabilities,
+                reserve_live=self.host.reserve_live,
                 holding=frozenset(held),
                 known_epoch=known_epoch,
             ),
@@ -199,7 +201,7 @@ class SimNode:
         except NotFound:
             return 0
 
-    def _is_unknown(self, process: Process, epoch: int) -> None:
+    def is_unknown(self, process: Process, epoch: int) -> None:
         """The master knows this epoch no longer: the process registers again, with its work."""
         if process.epoch == epoch and not process.registration_id:
             self._register(process)
@@ -235,7 +237,7 @@ class SimNode:
             attempts=[work.progress() for work in held.values()],
             claims_in_flight=frozenset(process.in_flight),
             clock_skew_seconds=self.clock_skew,
-            slots_lost=process.slots_lost,
+            slots_lost=process.lost.total(),
         )
 
     def _arrive(self, process: Process, beat: Beat, sent_at: float) -> None:
@@ -244,16 +246,19 @@ class SimNode:
         except Unreachable:
             return
         except (StaleEpoch, NotFound):
-            self._is_unknown(process, beat.epoch)
+            self.is_unknown(process, beat.epoch)
             return
         process.is_draining = answer.drain
+        process.aside = frozenset(answer.devices_aside)
         for said, order in answer.orders:
             key = (said.job_id, said.number)
-            if order is not Order.GO_ON:
+            work = process.running.get(key)
+            if order not in (Order.GO_ON, Order.PAUSE):
                 self._obey(process, key)
-            elif key in process.running:
-                work = process.running[key]
+            elif work is not None:
                 work.lease_until = max(work.lease_until, sent_at + SURE_SECONDS)
+                self.runner.suspend_or_go_on(process, work, is_wanted=order is Order.GO_ON)
+        self.claims.ask_for_canaries(process, answer.canaries)
 
     def _obey(self, process: Process, key: Key) -> None:
         work = self.spool.get(key)
@@ -261,86 +266,6 @@ class SimNode:
             self.give_up(process, key)
         elif work is not None and work.phase in (Phase.ENCODED, Phase.COMMITTED):
             self.delivery.drop(work)
-
-    # claims
-
-    def _consume(self, process: Process) -> None:
-        while self._takes_work(process) and self.world.seconds >= self.deaf_until:
-            hint = self.world.broker.pop(self.host.hears(self.name))
-            if hint is None:
-                break
-            self._ask_for_work(process, hint)
-        self.then(self.world.jitter(CONSUME_SECONDS), process, self._consume)
-
-    def _poll(self, process: Process) -> None:
-        hints_arrive = self.world.broker.is_up and self.world.seconds >= self.deaf_until
-        if self._takes_work(process) and not hints_arrive:
-            self._ask_for_work(process)
-        self.then(HEARTBEAT_SECONDS, process, self._poll)
-
-    def _takes_work(self, process: Process) -> bool:
-        busy = len(process.running) + len(process.in_flight) + process.slots_lost
-        may = not (process.is_closing or process.is_draining or self.is_full)
-        return may and busy < self.host.slots
-
-    def claim_now(self) -> None:
-        """Claim in this very instant if a slot is free: for mutants with a gap to fall into."""
-        process = self.process
-        if process is not None and process.epoch and self._takes_work(process):
-            asked = self._next_claim(process)
-            self._answered(process, asked, self.world.farm.attempts.claim(asked))
-
-    def _next_claim(self, process: Process) -> Claim:
-        self._claims += 1
-        return Claim(
-            node_id=self.name,
-            epoch=process.epoch,
-            claim_id=f"{self.name}-{self._claims:016d}",
-            heartbeat_seq=process.seq,
-        )
-
-    def _ask_for_work(self, process: Process, hint: Hint | None = None) -> None:
-        claim = self._next_claim(process)
-        process.in_flight.add(claim.claim_id)
-        self.world.hints[claim.claim_id] = hint
-        asked_at = self.world.seconds
-        self.then(self.world.jitter(0.05), process, lambda p: self._claim(p, claim, asked_at))
-
-    def _claim(self, process: Process, claim: Claim, asked_at: float) -> None:
-        asked = replace(claim, epoch=process.epoch)
-        again = self.world.jitter(RETRY_SECONDS)
-        try:
-            grant = self.call(lambda: self.world.farm.attempts.claim(asked))
-        except (StaleEpoch, NotFound):
-            self._is_unknown(process, asked.epoch)
-        except Unreachable:
-            pass
-        except Conflict:
-            process.in_flight.discard(claim.claim_id)
-            return
-        else:
-            # The answer travels too: a heartbeat built meanwhile does not list what it brings.
-            seconds = self.world.jitter(0.3)
-            self.then(seconds, process, lambda p: self._answered(p, claim, grant, asked_at))
-            return
-        if process.is_closing:
-            process.in_flight.discard(claim.claim_id)
-        else:
-            self.then(again, process, lambda p: self._claim(p, claim, asked_at))
-
-    def _answered(
-        self, process: Process, claim: Claim, grant: Grant | None, asked_at: float | None = None
-    ) -> None:
-        process.in_flight.discard(claim.claim_id)
-        if grant is None:
-            return
-        since = self.world.seconds if asked_at is None else asked_at
-        work = Work(grant, lease_until=since + SURE_SECONDS)
-        if process.is_closing:
-            self.given_up.add(work.key)
-            self.delivery.release(process, work)
-        else:
-            self.runner.begin(process, work)
 
     # the end
 

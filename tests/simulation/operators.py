@@ -1,5 +1,6 @@
 """What people do to jobs and nodes in the simulated farm, in any state, and what they are told."""
 
+import json
 from collections.abc import Callable
 from functools import partial
 
@@ -12,13 +13,27 @@ from tests.simulation.work import Work
 from tests.simulation.world import Violation, World
 
 MAY = {
-    "cancel": {"pending", "running", "canceled"},
+    "cancel": {"pending", "running", "paused", "canceled"},
     "retry": {"pending", "failed", "canceled"},
     "reprioritize": {"pending"},
+    "pause": {"running", "paused"},
+    "resume": {"running", "paused"},
 }
 """In which states a command is carried out, or had been before; in any other it is refused."""
-VERBS = {"cancel": 4, "retry": 2, "reprioritize": 4, "drain": 3, "undrain": 2, "remove": 2}
+OF_FILES_ONLY = ("pause", "resume")
+VERBS = {
+    "cancel": 4,
+    "retry": 2,
+    "reprioritize": 4,
+    "pause": 8,
+    "resume": 2,
+    "drain": 3,
+    "undrain": 2,
+    "remove": 2,
+    "pause_queue": 5,
+}
 CANCEL_RACES = 0.04
+PAUSED_SECONDS = (5.0, 25.0, 90.0)
 OPEN_AGAIN_SECONDS = 60.0
 
 
@@ -35,19 +50,56 @@ class Operators:
     def plan(self, until: float) -> None:
         """Draw the commands."""
         rng = self._world.rng
-        for verb in rng.choices(list(VERBS), weights=list(VERBS.values()), k=rng.randint(2, 7)):
-            act = partial(self._to_a_job if verb in MAY else self._to_a_node, verb)
-            self._world.after(rng.uniform(2.0, until), act)
+        for verb in rng.choices(list(VERBS), weights=list(VERBS.values()), k=rng.randint(2, 9)):
+            self._world.after(rng.uniform(2.0, until), partial(self._do, verb))
 
     def keep_open(self) -> None:
-        """From now on no node stays drained, whoever set it aside."""
-        for node in self._nodes:
-            self._send(partial(self._undrain, node.name))
+        """From now on nothing stays paused, and no node drained; what was set aside proves itself
+        by a canary job."""
+        ((paused,),) = self._world.store.sql("SELECT json(paused_queues) FROM farm")
+        for name in json.loads(paused):
+            # Only those: whoever resumes a queue rings for it, as a pass should.
+            self._send(partial(self._resume_queue, Queue(name)))
+        for (job_id,) in self._world.store.sql("SELECT id FROM jobs WHERE status = 'paused'"):
+            self._command("resume", job_id)
+        drained = (
+            "SELECT id FROM nodes WHERE is_draining AND json_extract(set_aside, '$.node') IS NULL"
+        )
+        for (name,) in self._world.store.sql(drained):
+            self._send(partial(self._undrain, name))
         self._world.after(OPEN_AGAIN_SECONDS, self.keep_open)
 
+    def _do(self, verb: str) -> None:
+        if verb == "pause_queue":
+            self._pause_queue(self._world.rng.choice(list(Queue)))
+        elif verb in MAY:
+            self._to_a_job(verb)
+        else:
+            self._to_a_node(verb)
+
     def _to_a_job(self, verb: str) -> None:
-        if self._clients.known:
-            self._command(verb, self._world.rng.choice(self._clients.known))
+        if not self._clients.known:
+            return
+        known = self._clients.known
+        running = [one for one in known if self._status(one) == "running"]
+        job_id = self._world.rng.choice(running if verb == "pause" and running else known)
+        self._command(verb, job_id)
+        if verb == "pause":
+            seconds = self._world.jitter(self._world.rng.choice(PAUSED_SECONDS))
+            self._world.after(seconds, partial(self._command, "resume", job_id))
+
+    def _pause_queue(self, queue: Queue) -> None:
+        queues = self._world.farm.queues
+
+        def pause() -> None:
+            queues.pause(queue, reason="an operator says so")
+
+        self._send(pause)
+        seconds = self._world.jitter(self._world.rng.choice(PAUSED_SECONDS))
+        self._world.after(seconds, lambda: self._send(partial(self._resume_queue, queue)))
+
+    def _resume_queue(self, queue: Queue) -> None:
+        self._world.farm.queues.resume(queue)
 
     def _command(self, verb: str, job_id: str) -> None:
         rng, jobs = self._world.rng, self._world.farm.jobs
@@ -56,18 +108,21 @@ class Operators:
             queue, priority = rng.choice([None, *Queue]), rng.choice([None, *Priority])
             act = partial(jobs.reprioritize, job_id, queue=queue, priority=priority)
         else:
-            act = partial(jobs.cancel if verb == "cancel" else jobs.retry, job_id)
+            act = partial(getattr(jobs, verb), job_id)
         self._send(partial(self._judged, verb, job_id, act))
 
     def _judged(self, verb: str, job_id: str, act: Callable[[], object]) -> None:
         was = self._status(job_id)
+        may = was in MAY[verb] and not (verb in OF_FILES_ONLY and self._is_stream(job_id))
         try:
             act()
         except Conflict:
-            _require(was not in MAY[verb], f"{verb} of a job that is {was} was refused")
+            _require(not may, f"{verb} of a job that is {was} was refused")
             _require(self._status(job_id) == was, f"a refused {verb} changed {job_id}")
         else:
-            _require(was in MAY[verb], f"{verb} of a job that is {was} was answered")
+            _require(may, f"{verb} of a job that is {was} was answered")
+            is_paused = self._status(job_id) == "paused"
+            _require(verb != "pause" or is_paused, f"{job_id} was not paused")
 
     def _to_a_node(self, verb: str) -> None:
         name = self._world.rng.choice(self._nodes).name
@@ -106,6 +161,10 @@ class Operators:
     def _status(self, job_id: str) -> str:
         ((status,),) = self._world.store.sql("SELECT status FROM jobs WHERE id = ?", job_id)
         return str(status)
+
+    def _is_stream(self, job_id: str) -> bool:
+        ((found,),) = self._world.store.sql("SELECT is_stream FROM jobs WHERE id = ?", job_id)
+        return bool(found)
 
 
 def _require(holds: bool, otherwise: str) -> None:

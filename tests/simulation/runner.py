@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ffrtmp.domain.device import CPU_DEVICE
 from ffrtmp.domain.retry import FailureClass
 from tests.simulation.work import (
     OF_THE_HOST,
@@ -30,22 +31,32 @@ class Runner:
         """From now on it runs."""
         process.running[work.key] = work
         is_stuck = self._fate(work) is Fate.STUCK and work.grant.attempt.number == 1
-        work.stands_still = is_stuck and not self._node.is_sick
-        if not work.stands_still:
-            seconds = SICK_SECONDS if self._node.is_sick else ENCODE_SECONDS
-            jittered = self._world.jitter(seconds)
-            self._node.then(jittered, process, lambda p: self._ends(p, work))
+        fails_soon = self._node.is_sick or work.device in self._node.bad_devices
+        work.stands_still = is_stuck and not fails_soon
+        work.seconds_left = self._world.jitter(SICK_SECONDS if fails_soon else ENCODE_SECONDS)
+        self._goes(process, work)
+
+    def suspend_or_go_on(self, process: Process, work: Work, *, is_wanted: bool) -> None:
+        """SIGSTOP or SIGCONT, where it is not so already."""
+        if is_wanted and work.is_paused:
+            work.is_paused = False
+            self._goes(process, work)
+        elif not is_wanted and not work.is_paused:
+            work.is_paused = True
+            work.seconds_left -= self._world.seconds - work.goes_since
+            work.stretches += 1
 
     def loses_a_slot(self, seconds: float) -> None:
         """What runs there cannot be killed: it is given up, and its slot written off for now."""
         process = self._node.process
-        if process is None or not process.running:
+        goes = [work for work in process.running.values() if not work.is_paused] if process else []
+        if process is None or not goes:
             return
-        process.slots_lost = 1
-        work = next(iter(process.running.values()))
+        work = goes[0]
+        process.lost[work.device] = 1
         self._node.given_up.add(work.key)
         self._fails(process, work, FailureClass.STALLED)
-        self._node.then(seconds, process, lambda p: setattr(p, "slots_lost", 0))
+        self._node.then(seconds, process, lambda p: p.lost.clear())
 
     def end_overdue_streams(self, process: Process) -> None:
         """Whose lease may have run out: killed by its leash, and reported so."""
@@ -54,12 +65,22 @@ class Runner:
                 self._node.given_up.add(work.key)
                 self._fails(process, work, FailureClass.NODE_LOST)
 
-    def _ends(self, process: Process, work: Work) -> None:
-        if work.key not in process.running:
+    def _goes(self, process: Process, work: Work) -> None:
+        work.goes_since, work.stretches = self._world.seconds, work.stretches + 1
+        stretch = work.stretches
+        if not work.stands_still:
+            seconds = max(0.1, work.seconds_left)
+            self._node.then(seconds, process, lambda p: self._ends(p, work, stretch))
+
+    def _ends(self, process: Process, work: Work, stretch: int) -> None:
+        if work.key not in process.running or work.stretches != stretch:
             return
         rng, fate = self._world.rng, self._fate(work)
+        is_on_gpu = work.device != CPU_DEVICE
         if self._node.is_sick:
             self._fails(process, work, rng.choice(OF_THE_HOST))
+        elif work.device in self._node.bad_devices or (is_on_gpu and fate is Fate.NOT_FOR_GPUS):
+            self._fails(process, work, FailureClass.HARDWARE)
         elif self._node.is_full:
             self._fails(process, work, FailureClass.NO_SPACE)
         elif fate is Fate.POISON:

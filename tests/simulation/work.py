@@ -1,24 +1,17 @@
 """What a simulated node does with one attempt, and what it is built of."""
 
-import random
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ffrtmp.domain.attempt import AttemptProgress
-from ffrtmp.domain.device import GPU_FAMILIES
-from ffrtmp.domain.hint import node_queue_name, queue_names
-from ffrtmp.domain.media import Codec, Hardware
-from ffrtmp.domain.placement import capabilities
-from ffrtmp.domain.ranking import Queue
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.services.attempts import Grant
 
 Key = tuple[str, int]
+Slot = tuple[str, bool]
+"""On which device, and whether it is one of those kept for the live queue."""
 LONG_AGO = -1e9
-
-PLAIN = [(Hardware.CPU, Codec.H264)]
-SOFTWARE = [(Hardware.CPU, codec) for codec in Codec]
-GPU = [*SOFTWARE, (GPU_FAMILIES[0], Codec.H264)]
 
 
 class Fate(StrEnum):
@@ -29,6 +22,7 @@ class Fate(StrEnum):
     FLAKY = "flaky"  # transient, on the first attempt
     POISON = "poison"  # kills the agent, every time
     STUCK = "stuck"  # progress stops, on the first attempt
+    NOT_FOR_GPUS = "not for gpus"  # every GPU fails it
 
 
 PERMANENT = [one for one in FailureClass if one.is_permanent and one != "output_exists"]
@@ -63,6 +57,12 @@ class Work:
     sha256: str = ""
     moved: int = 0
     stands_still: bool = False
+    is_paused: bool = False
+    """Whether its process is stopped, and its slot given away."""
+    seconds_left: float = 0.0
+    goes_since: float = 0.0
+    stretches: int = 0
+    """How often it was started or let go on: an end that an earlier stretch foresaw is void."""
     has_asked: bool = False
     """Whether a commit was ever sent."""
     committed_at: float = LONG_AGO
@@ -77,9 +77,14 @@ class Work:
         """Whether two of it at once would be two publishers."""
         return self.grant.job.is_stream
 
+    @property
+    def device(self) -> str:
+        """What it runs on."""
+        return self.grant.attempt.device
+
     def progress(self) -> AttemptProgress:
         """Its line in a heartbeat."""
-        self.moved += 0 if self.stands_still else 1
+        self.moved += 0 if self.stands_still or self.is_paused else 1
         return AttemptProgress(
             job_id=self.key[0],
             number=self.key[1],
@@ -98,32 +103,10 @@ class Process:
     epoch: int = 0
     seq: int = 0
     running: dict[Key, Work] = field(default_factory=dict)
-    in_flight: set[str] = field(default_factory=set)
+    in_flight: dict[str, Slot] = field(default_factory=dict)
     is_closing: bool = False
     is_draining: bool = False
-    slots_lost: int = 0
-
-
-@dataclass(frozen=True)
-class Host:
-    """What a node is built of; it may be rebuilt between two processes."""
-
-    slots: int
-    queues: tuple[Queue, ...]
-    capabilities: tuple[str, ...]
-
-    def hears(self, node_id: str) -> tuple[str, ...]:
-        """The Celery queues its child listens to."""
-        with_gpu = any(one.startswith(f"{Hardware.GPU}:") for one in self.capabilities)
-        shared = queue_names(with_gpu=with_gpu)
-        wanted = tuple(name for name in shared if name.partition(".")[0] in self.queues)
-        return (node_queue_name(node_id), *wanted)
-
-
-def build_host(rng: random.Random, *, runs_everything: bool) -> Host:
-    """Any host; where it ``runs_everything`` no job of the workload is without a place."""
-    queues = tuple(Queue)
-    if not runs_everything and rng.random() < 0.25:
-        queues = tuple(rng.sample(queues, 2))
-    able = GPU if runs_everything else rng.choice([PLAIN, PLAIN, SOFTWARE, GPU])
-    return Host(slots=rng.randint(1, 3), queues=queues, capabilities=capabilities(able))
+    aside: frozenset[str] = frozenset()
+    """Devices that the master has set aside."""
+    lost: Counter[str] = field(default_factory=Counter)
+    """Slots written off, of each device."""

@@ -9,7 +9,7 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ffrtmp.domain.errors import Unavailable
@@ -34,7 +34,10 @@ RULES = FarmPolicy(
     live_stall_seconds=30.0,
     avoid_seconds=20.0,
     set_aside_after=3,
+    canary_after_seconds=15.0,
 )
+PREEMPTS, AGES = 0.5, 0.3
+MAX_WAITS = (40.0, 120.0)
 PASS_DIES, PASS_IS_LATE = 0.05, 0.05
 MEANWHILE, SECOND_PASS = 0.15, 0.2
 TRANSACTIONS_OF_A_PASS = 10
@@ -67,6 +70,7 @@ class World:
         self.clock_skew = 0.0
         self.clock_jumps: list[float] = []
         self.control_workers = 1
+        self.rules = _rules(self.rng)
         self.store = store
         self.store.begin(self.rng)
         self.disk = Disk()
@@ -86,7 +90,7 @@ class World:
             Context(
                 store=store,
                 bell=self.broker,
-                policy=RULES,
+                policy=self.rules,
                 now=self.now,
                 new_id=lambda: f"job-{next(ids)}",
                 new_secret=lambda: f"lease-{next(ids)}",
@@ -168,3 +172,9 @@ class World:
         target = self.nudge_targets.get(node_id)
         if target is not None:
             self.after(self.jitter(0.1), target)
+
+
+def _rules(rng: random.Random) -> FarmPolicy:
+    """Those of one farm: some make room for live jobs, in some waiting raises ranks."""
+    max_wait = rng.choice(MAX_WAITS) if rng.random() < AGES else None
+    return replace(RULES, preempts_batch=rng.random() < PREEMPTS, max_wait_seconds=max_wait)
