@@ -71,7 +71,11 @@ class Breaker:
             what = _is_aside(node, attempt.device) if node is not None else None
             if node is None or what is None or not _is_canary(node.set_aside[what], attempt):
                 return False
-            kept = {name: one for name, one in node.set_aside.items() if name != what}
+            kept = {
+                name: one
+                for name, one in node.set_aside.items()
+                if name not in (what, attempt.device) or not _is_canary(one, attempt)
+            }
             tx.nodes.set_aside(node.id, kept)
             if what == WHOLE_NODE:
                 tx.nodes.set_draining(node.id, is_draining=False, reason=None)

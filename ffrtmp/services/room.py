@@ -41,12 +41,13 @@ def canaries_due(
     if node.is_offline or (node.is_draining and not node.is_set_aside):
         return ()
     busy = {attempt.device for attempt in held if attempt.holds_slot}
-    if node.is_set_aside:
-        aside = node.set_aside[WHOLE_NODE]
-        is_due = aside.is_canary_due(farm_seconds, after_seconds=after_seconds) and not busy
-        return [device.id for device in node.devices_at_work] if is_due else ()
-    return [
+    due = [
         name
         for name, aside in node.set_aside.items()
         if name not in busy and aside.is_canary_due(farm_seconds, after_seconds=after_seconds)
     ]
+    if not node.is_set_aside:
+        return due
+    if busy or WHOLE_NODE not in due:
+        return ()
+    return [one.id for one in node.devices if one.id not in node.set_aside or one.id in due]

@@ -105,15 +105,19 @@ class FarmMachine(FarmSteps):
     # nodes
 
     @initialize(
-        asked=st.lists(st.tuples(queues, priorities, needs, st.booleans()), min_size=3, max_size=5)
+        asked=st.lists(st.tuples(queues, priorities, needs, st.booleans()), min_size=3, max_size=5),
+        is_busy=st.booleans(),
     )
-    def farm_begins(self, asked: list[tuple[Queue, Priority, str, bool]]) -> None:
+    def farm_begins(self, asked: list[tuple[Queue, Priority, str, bool]], is_busy: bool) -> None:
         """Some jobs, and three nodes, of which the first can run everything."""
         for queue, priority, requires, is_stream in asked:
             self.submit(queue, priority, requires, is_stream, retries=None, twice=False)
         self.register("node-1", 2, list(Queue), NEEDS, frozenset())
         self.register("node-2", 1, list(Queue), NEEDS[:1], frozenset())
         self.register("node-3", 1, list(Queue)[:1], NEEDS, frozenset())
+        if is_busy:
+            self.live_job_finds_all_busy(Priority.LOW, NEEDS[0])
+            self.slot_changes_hands(0, CPU_DEVICE, resumes=True)
 
     def register(
         self,
@@ -166,6 +170,27 @@ class FarmMachine(FarmSteps):
         asked = builders.claim(node_id, claim_id, epoch=agent.epoch, seq=agent.seq, device=device)
         self.claims.append(asked)
         self._claim(asked, twice=twice)
+
+    @precondition(lambda self: len(self.jobs) < MOST_JOBS - 2)
+    @rule(priority=priorities, requires=needs)
+    def live_job_finds_all_busy(self, priority: Priority, requires: str) -> None:
+        """Every node claims batch jobs until it has no slot left; then a live one comes."""
+        for _ in range(2):
+            self.submit(Queue.BATCH, priority, NEEDS[0], False, retries=None, twice=False)
+        for which in range(len(self.agents)):
+            self.claim(which, CPU_DEVICE, twice=False)
+            self.claim(which, "gpu0", twice=False)
+        self.submit(Queue.LIVE, priority, requires, False, retries=None, twice=False)
+
+    @precondition(lambda self: self.grants)
+    @rule(which=pick, device=devices, resumes=st.booleans())
+    def slot_changes_hands(self, which: int, device: str, resumes: bool) -> None:
+        """A job is paused, another one gets its slot, and it is to go on."""
+        job_id = self._grant(which).job.id
+        self._send(lambda: self.farm.jobs.pause(job_id))
+        self.claim(which, device, twice=False)
+        if resumes:
+            self._send(lambda: self.farm.jobs.resume(job_id))
 
     @precondition(lambda self: self.claims)
     @rule(which=pick)

@@ -355,3 +355,20 @@ def test_failures_of_a_gpu_that_is_set_aside_do_not_count_against_its_node(
 def cancel_all(world: FakeWorld) -> None:
     for job in world.farm.jobs.list(JobFilter(), limit=100):
         world.farm.jobs.cancel(job.id)
+
+
+def test_gpu_that_is_set_aside_may_prove_itself_and_its_set_aside_node(gpus: FakeWorld) -> None:
+    break_gpu(gpus)
+    for _ in range(3):
+        submit(gpus, hardware=Hardware.CPU)
+        fail(gpus, granted(gpus, "broken", "cpu"))
+        gpus.clock.pass_seconds(0.001)
+    cancel_all(gpus)
+    submit(gpus, hardware=Hardware.NVENC)
+    pass_until_canary(gpus, seq=1)
+    gpus.clock.pass_seconds(600)
+
+    complete(gpus, granted(gpus, "broken", "gpu0"))
+
+    assert status(gpus) is NodeStatus.AVAILABLE
+    assert gpus.farm.nodes.get("broken").node.set_aside == {}

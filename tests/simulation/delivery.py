@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = 2.0
 RELEASE_TRIES, RELEASE_PAUSE_SECONDS = 3, 1.0
+SOON_SECONDS, SLOW_SECONDS = 0.1, 10.0
+DESTINATION_IS_SLOW = 0.15
 CRASH_BETWEEN_STEPS = 0.02
 REPORT_OVERTAKES_COMMIT = 0.03
 
@@ -80,7 +82,8 @@ class Delivery:
             self.publish_early(work)
             self.before_commit(work)
             self._commit(work)
-            self._soon(process, work)
+            is_slow = self._world.rng.random() < DESTINATION_IS_SLOW
+            self._soon(process, work, SLOW_SECONDS if is_slow else SOON_SECONDS)
         elif work.phase is Phase.COMMITTED:
             self._publish(work)
             self._soon(process, work)
@@ -88,8 +91,8 @@ class Delivery:
             self._node.call(partial(self._world.farm.attempts.report, self._report(work)))
             self._node.spool.pop(work.key, None)
 
-    def _soon(self, process: Process, work: Work) -> None:
-        self._node.then(self._world.jitter(0.1), process, lambda p: self.deliver(p, work))
+    def _soon(self, process: Process, work: Work, seconds: float = SOON_SECONDS) -> None:
+        self._node.then(self._world.jitter(seconds), process, lambda p: self.deliver(p, work))
 
     def _commit(self, work: Work) -> None:
         service, sent_at = self._world.farm.attempts, self._world.seconds

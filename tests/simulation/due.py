@@ -123,13 +123,16 @@ def _may_prove_itself(world: World, row: Row, device: str) -> bool:
     """One job at a time, after a while that doubles with each that failed."""
     query = "SELECT device FROM attempts WHERE node_id = ? AND state <> 'ended' AND pause IS NULL"
     running = [one for (one,) in world.store.sql(query, row.id)]
-    what = "node" if "node" in row.set_aside else device
-    aside = row.set_aside[what]
-    doubled = 2 ** min(aside["canaries"], MOST_DOUBLINGS)
-    is_over = farm_reading(world) >= aside["since_farm"] + RULES.canary_after_seconds * doubled
-    if what == "node":
-        return is_over and not running and device not in row.set_aside
-    return is_over and device not in running
+    is_node = "node" in row.set_aside
+    due = {
+        name: farm_reading(world)
+        >= aside["since_farm"]
+        + RULES.canary_after_seconds * 2 ** min(aside["canaries"], MOST_DOUBLINGS)
+        for name, aside in row.set_aside.items()
+    }
+    if is_node:
+        return due["node"] and not running and due.get(device, True)
+    return due[device] and device not in running
 
 
 def _suspended_on(world: World, asked: Claim) -> tuple[Place, Key] | None:

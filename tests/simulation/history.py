@@ -144,10 +144,13 @@ class History:
         node = self._nodes[fact.node_id]
         process = node.process
         work = process.running.get(fact.key) if process else None
-        _require(fact.key not in self._suspended, f"{fact} while it is suspended")
+        # Not the master's verdict, but its node's own: what it cannot kill it gives up.
+        is_given_up = fact.key in node.given_up
+        is_suspended = fact.key in self._suspended
+        _require(is_given_up or not is_suspended, f"{fact} while it is suspended")
         # Let go on, it may not have heard of it yet.
         stands_still = work is not None and (work.stands_still or work.is_paused)
-        _require(stands_still or fact.key in node.given_up, f"{fact}, yet it moves")
+        _require(stands_still or is_given_up, f"{fact}, yet it moves")
 
     def _failures_are_fated(self, fact: Fact) -> None:
         reason = fact.data.get("failure")
