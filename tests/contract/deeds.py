@@ -5,7 +5,8 @@ from typing import Any
 
 from ffrtmp.domain.attempt import Attempt, Order
 from ffrtmp.domain.device import CPU_DEVICE
-from ffrtmp.domain.job import Job
+from ffrtmp.domain.job import Job, JobStatus
+from ffrtmp.domain.ranking import Priority, Queue
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.services.attempts import Grant
 from tests import builders
@@ -82,3 +83,19 @@ def after_retry_wait(world: FakeWorld) -> None:
 
 def kinds(world: FakeWorld, job: Job) -> list[str]:
     return [event.kind.value for event in world.farm.jobs.events(job.id)]
+
+
+def worst(world: FakeWorld) -> Job:
+    return submit(world, queue=Queue.BATCH, priority=Priority.LOW)
+
+
+def best(world: FakeWorld) -> Job:
+    return submit(world, queue=Queue.LIVE, priority=Priority.HIGH)
+
+
+def rank(world: FakeWorld, job: Job) -> int:
+    return world.farm.jobs.get(job.id).rank
+
+
+def status(world: FakeWorld, job: Job) -> JobStatus:
+    return world.farm.jobs.get(job.id).status
