@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from ffrtmp.domain.attempt import Attempt
+
 
 class EventKind(StrEnum):
     """What happened: the words of the history that timeline, checkers and streams read."""
@@ -48,3 +50,17 @@ class Event:
     attempt: int | None = None
     data: Mapping[str, Any]
     id: int | None = None
+
+
+def of_attempt(
+    kind: EventKind, attempt: Attempt, *, at: datetime, data: Mapping[str, Any]
+) -> Event:
+    """A fact of one run of a job."""
+    return Event(
+        kind=kind,
+        at=at,
+        job_id=attempt.job_id,
+        node_id=attempt.node_id,
+        attempt=attempt.number,
+        data=data,
+    )

@@ -18,7 +18,7 @@ from ffrtmp.domain.errors import (
     StaleEpoch,
     StaleLease,
 )
-from ffrtmp.domain.event import Event, EventKind
+from ffrtmp.domain.event import Event, EventKind, of_attempt
 from ffrtmp.domain.job import Job, JobStatus
 from ffrtmp.domain.node import Node
 from ffrtmp.domain.occupancy import Occupancy
@@ -283,14 +283,7 @@ class AttemptService:
         return _required(tx.jobs.get(job.id))
 
     def _event(self, kind: EventKind, attempt: Attempt, data: Mapping[str, Any]) -> Event:
-        return Event(
-            kind=kind,
-            at=self._context.now(),
-            job_id=attempt.job_id,
-            node_id=attempt.node_id,
-            attempt=attempt.number,
-            data=data,
-        )
+        return of_attempt(kind, attempt, at=self._context.now(), data=data)
 
 
 def _speaking(tx: Transaction, node_id: str, epoch: int) -> Node:

@@ -8,7 +8,7 @@ from typing import Any
 from ffrtmp.domain.attempt import Attempt, Outcome
 from ffrtmp.domain.breaker import HOST_SIDE
 from ffrtmp.domain.device import CPU_DEVICE, Device
-from ffrtmp.domain.event import Event, EventKind
+from ffrtmp.domain.event import Event, EventKind, of_attempt
 from ffrtmp.domain.job import HELD, Job, JobStatus
 from ffrtmp.domain.node import Node
 from ffrtmp.domain.occupancy import Occupancy
@@ -89,9 +89,7 @@ def _give_up(
         error=ending.error,
         failure_reason=ending.failure,
     )
-    tx.events.append(
-        _event(EventKind.JOB_FAILED, job, attempt, ending, context, {"because": reason})
-    )
+    tx.events.append(_event(EventKind.JOB_FAILED, attempt, ending, context, {"because": reason}))
 
 
 def _schedule(
@@ -115,7 +113,7 @@ def _schedule(
     facts: dict[str, Any] = {"failures": job.failures + 1, "delay_seconds": delay}
     if elsewhere.requires != job.requires:
         facts["requires"] = elsewhere.requires
-    tx.events.append(_event(EventKind.JOB_RETRY_SCHEDULED, job, attempt, ending, context, facts))
+    tx.events.append(_event(EventKind.JOB_RETRY_SCHEDULED, attempt, ending, context, facts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +173,7 @@ def _give_back(
     tx.jobs.move(job, JobStatus.PENDING, **_back_in_line(job, attempt, ending))
     is_preempted = ending.outcome is Outcome.PREEMPTED
     kind = EventKind.JOB_PREEMPTED if is_preempted else EventKind.JOB_RELEASED
-    tx.events.append(_event(kind, job, attempt, ending, context, {}))
+    tx.events.append(_event(kind, attempt, ending, context, {}))
 
 
 def _back_in_line(job: Job, attempt: Attempt, ending: Ending) -> dict[str, object]:
@@ -190,19 +188,8 @@ def _back_in_line(job: Job, attempt: Attempt, ending: Ending) -> dict[str, objec
 
 
 def _event(
-    kind: EventKind,
-    job: Job,
-    attempt: Attempt,
-    ending: Ending,
-    context: Context,
-    facts: Mapping[str, Any],
+    kind: EventKind, attempt: Attempt, ending: Ending, context: Context, facts: Mapping[str, Any]
 ) -> Event:
     said = {"outcome": ending.outcome, "failure": ending.failure, "error": ending.error}
-    return Event(
-        kind=kind,
-        at=context.now(),
-        job_id=job.id,
-        node_id=attempt.node_id,
-        attempt=attempt.number,
-        data={name: value for name, value in said.items() if value is not None} | dict(facts),
-    )
+    data = {name: value for name, value in said.items() if value is not None} | dict(facts)
+    return of_attempt(kind, attempt, at=context.now(), data=data)

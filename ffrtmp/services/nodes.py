@@ -301,9 +301,9 @@ def _order_of(attempt: Attempt | None, node: Node) -> Order:
         return Order.GONE
     if attempt.outcome is Outcome.CANCELED:
         return Order.CANCEL
-    # Completed: its own report was accepted and the answer got lost; there is nothing to undo.
     if attempt.is_live and attempt.pause is not None:
         return Order.PAUSE
+    # Completed: its own report was accepted and the answer got lost; there is nothing to undo.
     is_wanted = attempt.is_live or attempt.outcome is Outcome.COMPLETED
     return Order.GO_ON if is_wanted else Order.GONE
 

@@ -6,7 +6,7 @@ from typing import Any
 from ffrtmp.domain.attempt import Attempt, AttemptState, Pause
 from ffrtmp.domain.device import Device
 from ffrtmp.domain.errors import JobStateConflict
-from ffrtmp.domain.event import Event, EventKind
+from ffrtmp.domain.event import Event, EventKind, of_attempt
 from ffrtmp.domain.job import Job, JobStatus
 from ffrtmp.domain.node import Node
 from ffrtmp.domain.occupancy import Occupancy
@@ -135,11 +135,4 @@ class Pauses:
         return attempt
 
     def _event(self, kind: EventKind, attempt: Attempt, data: Mapping[str, Any]) -> Event:
-        return Event(
-            kind=kind,
-            at=self._context.now(),
-            job_id=attempt.job_id,
-            node_id=attempt.node_id,
-            attempt=attempt.number,
-            data=data,
-        )
+        return of_attempt(kind, attempt, at=self._context.now(), data=data)
