@@ -162,9 +162,11 @@ def _after_gpu_failure(
 ) -> tuple[Sequence[tuple[Node, Device]], str]:
     failed_gpus = sum("/" in place for place in avoid)
     gpus = [(node, device) for node, device in others if device.is_gpu]
-    if gpus and failed_gpus < GPUS_TRIED:
-        return gpus, requires
-    return [(node, device) for node, device in others if not device.is_gpu], on_cpu(requires)
+    need = on_cpu(requires)
+    cpus = [(node, device) for node, device in others if need in device.capabilities]
+    if cpus and (not gpus or failed_gpus >= GPUS_TRIED):
+        return cpus, need
+    return gpus, requires
 
 
 def _give_back(

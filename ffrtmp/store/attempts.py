@@ -225,6 +225,7 @@ class Attempts:
             .values(
                 state=AttemptState.COMMITTING,
                 pause=None,
+                omissions=0,
                 size_bytes=size_bytes,
                 sha256=sha256,
                 lease_expires_farm=expires_farm,

@@ -87,6 +87,22 @@ def test_node_never_holds_more_leases_than_slots(world: FakeWorld) -> None:
     assert [claim(world, f"c{n}") is not None for n in range(3)] == [True, True, False]
 
 
+def test_commit_is_a_word_of_its_node_and_a_repeat_changes_nothing(world: FakeWorld) -> None:
+    submit(world)
+    grant = granted(world)
+    world.farm.nodes.heartbeat(builders.beat(seq=1))
+    commit(world, grant)
+    with world.farm.store.read() as tx:
+        first = tx.attempts.get(grant.job.id, 1)
+    commit(world, grant)
+    with world.farm.store.read() as tx:
+        second = tx.attempts.get(grant.job.id, 1)
+
+    assert first == second
+    assert first is not None
+    assert first.omissions == 0
+
+
 def test_claim_respects_queues_and_capabilities(world: FakeWorld) -> None:
     world.farm.nodes.register(
         builders.registration("node-2", queues=(Queue.BATCH,), capabilities=("auto:hevc",))

@@ -162,6 +162,16 @@ def test_gpu_failure_without_another_gpu_goes_to_the_cpu_of_the_same_node(
     assert granted(world, node, "cpu").job.id == job.id
 
 
+def test_job_for_any_hardware_stays_with_gpus_where_no_cpu_can_run_it(world: FakeWorld) -> None:
+    devices = (builders.cpu(slots=0, capabilities=()), builders.gpu())
+    world.farm.nodes.register(builders.registration("only", devices=devices))
+    job = submit(world)
+    fail(world, granted(world, "only", "gpu0"))
+    world.clock.pass_seconds(600)
+
+    assert granted(world, "only", "gpu0").job.id == job.id
+
+
 def test_job_that_asked_for_a_gpu_is_never_given_to_a_cpu(world: FakeWorld) -> None:
     node = gpu_node(world)
     submit(world, hardware=Hardware.GPU)

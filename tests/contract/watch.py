@@ -269,16 +269,18 @@ class Watch:
                 assert now in (None, was), f"{key} changed after its end"
             elif now is not None and now["state"] == "ended":
                 spent[key[0]] += now["outcome"] in SPENDING
-                self._may_end(key, was, now)
+                self._may_end(key, was, now, confirms=confirms)
                 if confirms:
                     self.ended_here.add(key)
             else:
                 assert now is not None, f"{key} vanished while it was live"
         return spent
 
-    def _may_end(self, key: Key, was: Row, now: Row) -> None:
-        """None ends as stalled while it is suspended; what makes room is a running batch encode."""
-        assert not (was["pause"] and now["failure_class"] == "stalled"), f"{key} could not move"
+    def _may_end(self, key: Key, was: Row, now: Row, *, confirms: bool) -> None:
+        """The farm ends none as stalled while it is suspended, whatever its node may do; what
+        makes room is a running batch encode."""
+        is_stalled = was["pause"] and now["failure_class"] == "stalled"
+        assert confirms or not is_stalled, f"{key} could not move"
         if now["outcome"] == "preempted":
             job = self.rows.jobs[key[0]]
             assert (was["state"], was["pause"]) == ("running", None), f"{key} had no slot to give"
