@@ -20,6 +20,7 @@ MOST_COUNTED = 10_000
 NODES_CONSIDERED = 1000
 OUT_OF_WORK_CONSIDERED = 100
 ATTEMPTS_CONSIDERED = 1000
+ENDED_CONSIDERED = 1000
 RUNS_CONSIDERED = 50
 SHOWN_LENGTH = 200
 
@@ -104,8 +105,9 @@ class Explain:
             for device in able_devices(node, job)
             for need in device.capabilities
         } | {job.requires}
-        runs = tx.backlog.run_seconds(job.scenario, limit=RUNS_CONSIDERED)
-        runs = runs or tx.backlog.run_seconds(None, limit=RUNS_CONSIDERED)
+        how_many = {"among": ENDED_CONSIDERED, "limit": RUNS_CONSIDERED}
+        runs = tx.backlog.run_seconds(job.scenario, **how_many)
+        runs = runs or tx.backlog.run_seconds(None, **how_many)
         return Scene(
             now=self._context.now(),
             farm_seconds=self._context.farm_seconds(tx),

@@ -115,18 +115,25 @@ class Backlog:
         number = jobs.c.sequence_number < job.sequence_number
         return self._counted(sa.and_(jobs.c.rank == job.rank, number), most)
 
-    def run_seconds(self, scenario: str | None, *, limit: int) -> Sequence[float]:
-        """How long the jobs that completed last ran, of one scenario or of all."""
-        query = (
-            sa.select(jobs.c.started_at, jobs.c.completed_at)
-            .where(jobs.c.status == JobStatus.COMPLETED, jobs.c.completed_at.is_not(None))
+    def run_seconds(self, scenario: str | None, *, among: int, limit: int) -> Sequence[float]:
+        """How long the last completed jobs ran, of one scenario or of all: at most ``limit``, and
+        none but the ``among`` that ended last."""
+        columns = (jobs.c.status, jobs.c.scenario, jobs.c.started_at, jobs.c.completed_at)
+        last = (
+            sa.select(*columns)
+            .where(jobs.c.completed_at.is_not(None))
             .order_by(jobs.c.completed_at.desc())
-            .limit(limit)
+            .limit(among)
+            .subquery()
+        )
+        query = sa.select(last.c.started_at, last.c.completed_at).where(
+            last.c.status == JobStatus.COMPLETED, last.c.started_at.is_not(None)
         )
         if scenario is not None:
-            query = query.where(jobs.c.scenario == scenario)
-        ran = self._db.execute(query)
-        return [(end - start).total_seconds() for start, end in ran if start is not None]
+            query = query.where(last.c.scenario == scenario)
+        return [
+            (end - start).total_seconds() for start, end in self._db.execute(query.limit(limit))
+        ]
 
     def waiting_by_rank(self) -> Mapping[tuple[int, Hardware], tuple[int, datetime]]:
         """Per rank and hardware with pending jobs: how many, and since when the oldest waits."""
