@@ -131,9 +131,8 @@ class Backlog:
         )
         if scenario is not None:
             query = query.where(last.c.scenario == scenario)
-        return [
-            (end - start).total_seconds() for start, end in self._db.execute(query.limit(limit))
-        ]
+        newest = query.order_by(last.c.completed_at.desc()).limit(limit)
+        return [(end - start).total_seconds() for start, end in self._db.execute(newest)]
 
     def waiting_by_rank(self) -> Mapping[tuple[int, Hardware], tuple[int, datetime]]:
         """Per rank and hardware with pending jobs: how many, and since when the oldest waits."""
