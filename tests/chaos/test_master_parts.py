@@ -209,6 +209,8 @@ def test_a_job_whose_master_died_between_commit_and_ring_is_rung_by_a_pass(
     farm: ChaosFarm,
 ) -> None:
     farm.start_agent("rung", poll_interval=NEVER).ready()
+    # By then its first question, which nobody rang for, is long answered.
+    farm.wait_for_listeners(1)
     farm.control.kill()
     since = last_event(farm)
     with ThreadPoolExecutor(1) as pool, suspended(farm.broker.pid):

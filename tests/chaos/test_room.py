@@ -67,7 +67,7 @@ def test_batch_encode_of_a_remote_input_is_given_back_without_spending_a_retry(
 ) -> None:
     farm.start_agent("only").ready()
     with bad_server(tmp_path) as server:
-        asked = {"input": server.url("endless"), "duration": 15}
+        asked = {"input": server.url("endless"), "duration": 5}
         batch = running(
             farm, submit(farm, "batch", {"scenario": "1080p30-h264", "parameters": asked})
         )
