@@ -1,6 +1,6 @@
 """Whose slot a live job takes when every slot that could run it is busy."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -77,8 +77,10 @@ def plan(
     return found
 
 
-def _places(job: Job, nodes: Sequence[Node], *, now: datetime) -> Sequence[tuple[Node, Device]]:
-    return [(node, device) for node in nodes for device in willing_devices(node, job, now=now)]
+def _places(job: Job, nodes: Sequence[Node], *, now: datetime) -> Iterator[tuple[Node, Device]]:
+    for node in nodes:
+        for device in willing_devices(node, job, now=now):
+            yield node, device
 
 
 def _place(one: Running) -> tuple[str, str]:
