@@ -50,7 +50,7 @@ fix: $(INSTALLED) ## format, and mend what the linter can
 	$(BIN)/ruff check --fix .
 
 .PHONY: test
-test: $(INSTALLED) ## every tier on real parts, in about twelve minutes on two cores
+test: $(INSTALLED) ## every tier on real parts, in about eighteen minutes on two cores
 	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-full
