@@ -18,8 +18,6 @@ log = logging.getLogger(__name__)
 LIVE_JOBS_PER_PASS = 32
 NODES_CONSIDERED = 1000
 VICTIMS_CONSIDERED = 1000
-SERVED_SECONDS = 15.0
-"""How long a job for which room was made is given to start, before another has to make room."""
 
 
 class Preemption:
@@ -52,26 +50,25 @@ class Preemption:
             nodes = tx.nodes.accepting(limit=NODES_CONSIDERED)
             occupancy = Occupancy.of(tx.attempts.taken())
             in_need = without_room(waiting, nodes, occupancy, now=now)
-            in_need = [job for job in in_need if not _is_served(job, farm_seconds)]
             if not in_need:
                 return ()
             running = tx.attempts.preemptable(limit=VICTIMS_CONSIDERED)
         return plan(in_need, nodes, running, now=now)
 
     def _make_room(self, one: MakeRoom) -> bool:
-        """In one transaction, and only once for each live job."""
+        """In one transaction, and only if nobody else has made room for the job meanwhile."""
         victim = one.victim
         with self._context.store.write() as tx:
             # In the order of their numbers, as whoever locks two jobs must.
             first, second = sorted((one.job.id, victim.attempt.job_id))
             locked = {job.id: job for job in (tx.jobs.lock(first), tx.jobs.lock(second)) if job}
             live, job = locked.get(one.job.id), locked.get(victim.attempt.job_id)
-            farm_seconds = self._context.farm_seconds(tx)
             if live is None or job is None or live.status is not JobStatus.PENDING:
                 return False
-            if _is_served(live, farm_seconds) or not self._yield_slot(tx, live, job, victim):
+            is_served = live.room_made_farm != one.job.room_made_farm
+            if is_served or not self._yield_slot(tx, live, job, victim):
                 return False
-            tx.jobs.note_room_made(live, farm_seconds=farm_seconds)
+            tx.jobs.note_room_made(live, farm_seconds=self._context.farm_seconds(tx))
         self._context.bell.nudge(victim.attempt.node_id)
         log.info(
             "job %d makes room for live job %d on node %s",
@@ -99,7 +96,3 @@ class Preemption:
             return False
         held = tx.attempts.suspended(node_id=node.id, limit=device.slots)
         return len(held) < device.slots
-
-
-def _is_served(job: Job, farm_seconds: float) -> bool:
-    return job.room_made_farm is not None and job.room_made_farm + SERVED_SECONDS > farm_seconds

@@ -180,10 +180,9 @@ class Attempts:
         """Renew a listed attempt's lease, keep its progress and say what it is to do; None if it
         is not live there.
 
-        It has moved now only where the mark differs: progress counts, never age, and while it is
-        suspended it cannot move.
+        It has moved now only where the mark differs: progress counts, never age.
         """
-        unmoved = (attempts.c.progress_mark == said.mark) & attempts.c.pause.is_(None)
+        unmoved = attempts.c.progress_mark == said.mark
         changed = self._db.execute(
             sa.update(attempts)
             .where(_of(said.job_id, said.number), attempts.c.node_id == node_id, _LIVE)

@@ -184,8 +184,10 @@ def test_job_that_asked_for_a_gpu_is_never_given_to_a_cpu(world: FakeWorld) -> N
 
 def test_retried_by_an_operator_a_job_may_run_on_gpus_again(world: FakeWorld) -> None:
     node = gpu_node(world)
-    job = submit(world, max_retries=0)
-    fail(world, granted(world, node, "gpu0"), FailureClass.BAD_INPUT)
+    job = submit(world)
+    fail(world, granted(world, node, "gpu0"))
+    after_retry_wait(world)
+    fail(world, granted(world, node, "cpu"), FailureClass.BAD_INPUT)
     world.farm.jobs.retry(job.id)
 
     assert granted(world, node, "gpu0").job.id == job.id

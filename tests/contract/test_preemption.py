@@ -9,6 +9,9 @@ from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.policy import FarmPolicy
 from ffrtmp.domain.ranking import Priority, Queue
+from ffrtmp.services.jobs import JobService
+from ffrtmp.services.pauses import Pauses
+from ffrtmp.services.preemption import Preemption
 from ffrtmp.store.engine import Store
 from tests import builders
 from tests.contract.conftest import RULES
@@ -147,6 +150,32 @@ def test_two_live_jobs_take_two_slots(world: FakeWorld) -> None:
     best(world)
 
     assert [status(world, job) for job in held] == [JobStatus.PAUSED] * 2
+
+
+def test_better_live_job_that_comes_later_takes_a_slot_of_its_own(world: FakeWorld) -> None:
+    world.farm.nodes.register(builders.registration("node-2", slots=1))
+    held = [worst(world) for _ in range(2)]
+    granted(world)
+    granted(world, "node-2")
+    submit(world, queue=Queue.LIVE, priority=Priority.LOW)
+    best(world)
+
+    assert [status(world, job) for job in held] == [JobStatus.PAUSED] * 2
+
+
+def test_two_who_make_room_for_one_live_job_at_once_take_one_slot(world: FakeWorld) -> None:
+    world.farm.nodes.register(builders.registration("node-2", slots=1))
+    held = [worst(world) for _ in range(2)]
+    granted(world)
+    granted(world, "node-2")
+    context = world.farm.context
+    one, other = (Preemption(context, Pauses(context)) for _ in range(2))
+    JobService(replace(context, policy=RULES)).submit([builders.request(queue=Queue.LIVE)])
+    (first,), (second,) = one._plan(), other._plan()
+    made = [one._make_room(first), other._make_room(second)]
+
+    assert made == [True, False]
+    assert [status(world, job) for job in held].count(JobStatus.PAUSED) == 1
 
 
 def test_slot_of_a_worse_job_is_taken_before_that_of_a_better_one(world: FakeWorld) -> None:
