@@ -37,9 +37,3 @@ RANKS = range(BEST_RANK, WORST_RANK + 1)
 def rank_of(queue: Queue, priority: Priority) -> int:
     """Rank 0 (live/high) … 8 (batch/low); smaller runs first."""
     return list(Queue).index(queue) * len(Priority) + list(Priority).index(priority)
-
-
-def ranks_in(queue: Queue) -> range:
-    """The three ranks a queue uses."""
-    first = rank_of(queue, Priority.HIGH)
-    return range(first, first + len(Priority))

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 LIVE_JOBS_PER_PASS = 32
 NODES_CONSIDERED = 1000
 VICTIMS_CONSIDERED = 1000
+SUSPENDED_CONSIDERED = 1000
 
 
 class Preemption:
@@ -59,7 +60,7 @@ class Preemption:
         """In one transaction, and only if nobody else has made room for the job meanwhile."""
         victim = one.victim
         with self._context.store.write() as tx:
-            # In the order of their numbers, as whoever locks two jobs must.
+            # In one order, as whoever locks two jobs must.
             first, second = sorted((one.job.id, victim.attempt.job_id))
             locked = {job.id: job for job in (tx.jobs.lock(first), tx.jobs.lock(second)) if job}
             live, job = locked.get(one.job.id), locked.get(victim.attempt.job_id)
@@ -94,5 +95,5 @@ class Preemption:
         device = node.device(victim.attempt.device) if node is not None else None
         if node is None or device is None:
             return False
-        held = tx.attempts.suspended(node_id=node.id, limit=device.slots)
-        return len(held) < device.slots
+        held = tx.attempts.suspended(node_id=node.id, limit=SUSPENDED_CONSIDERED)
+        return sum(one.attempt.device == device.id for one in held) < device.slots
