@@ -40,6 +40,7 @@ from workers.room import Room
 from workers.runner import Runner
 from workers.socket_server import SocketServer
 from workers.spool import Spool
+from workers.streamer import Streamer
 from workers.threads import start_loop, start_thread
 
 HEARTBEAT_TIMEOUT = httpx.Timeout(5.0, connect=3.0)
@@ -250,12 +251,12 @@ class Agent:
         )
 
     def _build_intake(self, ffmpeg: Path) -> Intake:
+        threads, targets = self._facts.threads, self._facts.targets
         runner = Runner(
             node_id=self._identity.node_id,
             client=self._client,
-            encoder=Encoder(
-                ffmpeg=ffmpeg, threads=self._facts.threads, targets=self._facts.targets
-            ),
+            encoder=Encoder(ffmpeg=ffmpeg, threads=threads, targets=targets),
+            streamer=Streamer(ffmpeg=ffmpeg, threads=threads, targets=targets),
             places=self._places,
             spool=self._spool,
             ledger=self._ledger,

@@ -8,6 +8,7 @@ AgentError              the agent cannot work; carries the process's exit code
 ├── RegistrationRefused the master refuses this node for a reason of its own
 └── NoEncoder           there is no ffmpeg to run
 AttemptFailed           the attempt failed; carries the failure class
+UnsupportedSpec         what the job asks for cannot be made of this source, or here
 AttemptStopped          somebody ordered the attempt to end; nothing is reported
 """
 
@@ -59,6 +60,10 @@ class AttemptFailed(Exception):  # noqa: N818
         self.failure_class = failure_class
         self.message = message
         self.exit_code = exit_code
+
+
+class UnsupportedSpec(Exception):  # noqa: N818
+    """What the job asks for cannot be made of this source, or with this encoder."""
 
 
 class AttemptStopped(Exception):  # noqa: N818

@@ -14,15 +14,17 @@ from ffrtmp.client import ClientError, MasterRefused
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import ClaimAnswer, LogChunk, ReleaseRequest, ResultRequest
 from workers.delivery import Delivery, failed
-from workers.encoder import ENCODING, Encode, Encoder, check_not_stopped, facts_of
+from workers.encoder import Encoder
 from workers.errors import AttemptFailed, AttemptStopped
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.process import ProcessIdentity
 from workers.files import discard, hash_durably
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.log_feed import feeding
+from workers.running import ENCODING, Encode, Running, check_not_stopped
 from workers.spool import Journal, Phase, Spool
 from workers.staging import Places, Staged, failure_of, find_source, remove_older_parts, stage
+from workers.streamer import Streamer
 from workers.tracing import span
 from workers.watched import Overdue, watched
 
@@ -68,6 +70,7 @@ class Runner:
         node_id: str,
         client: RunnerClient,
         encoder: Encoder,
+        streamer: Streamer,
         places: Places,
         spool: Spool,
         ledger: Ledger,
@@ -79,6 +82,7 @@ class Runner:
         self._node_id = node_id
         self._client = client
         self._encoder = encoder
+        self._streamer = streamer
         self._places = places
         self._spool = spool
         self._ledger = ledger
@@ -162,26 +166,22 @@ class Runner:
             size = staged.destination.stat().st_size
             return self._encoded(work, staged, staged.adopted, size, {"adopted": True})
         with feeding(self._client, work.held, work.encode.log.head_since):
-            output = self._encoder.encode(
-                work.claim,
-                staged,
-                work.held,
-                work.encode,
-                on_start=partial(self._started, work),
-            )
+            facts = self._encoder.encode(work.claim, staged, self._running(work))
+        work.held.suspension.end()
         sha256, size = _hashed(staged.temporary, work.held)
-        return self._encoded(work, staged, sha256, size, facts_of(output))
+        return self._encoded(work, staged, sha256, size, facts)
 
     def _stream(self, work: Work) -> Journal:
         spec = work.claim.spec
         source = find_source(spec.input, self._places.media_roots)
         with feeding(self._client, work.held, work.encode.log.head_since):
-            self._encoder.stream(
-                work.claim, source, work.held, work.encode, on_start=partial(self._started, work)
-            )
+            self._streamer.stream(work.claim, source, self._running(work))
         facts = {"rtmp_url": spec.rtmp_url, "is_test_source": source is None}
         result = self._result(work).model_copy(update={"metrics": facts | _how_run(work)})
         return work.journal.model_copy(update={"phase": Phase.ENCODED, "result": result})
+
+    def _running(self, work: Work) -> Running:
+        return Running(work.held, work.encode, partial(self._started, work))
 
     def _started(self, work: Work, process: ProcessIdentity) -> None:
         self._note(work, pid=process.pid, start_identity=process.start_identity)
@@ -276,7 +276,7 @@ def _how_run(work: Work) -> dict[str, Any]:
 
 
 def _cannot_be_ended(work: Work) -> AttemptFailed:
-    limit, phase = work.claim.spec.timeout_seconds, work.held.progress.phase
+    limit, phase = work.claim.spec.limits.timeout_seconds, work.held.progress.phase
     if phase == ENCODING and limit is not None:
         return AttemptFailed(
             FailureClass.LIMIT_EXCEEDED,

@@ -60,6 +60,15 @@ class Suspension:
             self._process = process
             self._settle()
 
+    def detach(self) -> None:
+        """The process has ended; an order to pause waits for the next one."""
+        with self._lock:
+            if self._since is not None:
+                self._tell(False)
+                self._seconds += time.monotonic() - self._since
+                self._since = None
+            self._process = None
+
     def pause(self) -> None:
         """Suspend it, now or as soon as it is there."""
         with self._lock:

@@ -9,12 +9,12 @@ from ffrtmp.domain.event import Event
 from ffrtmp.domain.job import Job, JobStatus
 from ffrtmp.domain.node import Node
 from ffrtmp.schemas import (
+    SPEC,
     AttemptAnswer,
     ClaimAnswer,
     DeviceAnswer,
     EventAnswer,
     JobAnswer,
-    JobSpec,
     NodeAnswer,
     PausedQueue,
     QueueList,
@@ -121,7 +121,7 @@ def claim_answer(grant: Grant) -> ClaimAnswer:
         queue=grant.job.queue,
         attempt=grant.attempt.number,
         lease=grant.attempt.lease,
-        spec=JobSpec.model_validate(grant.job.spec),
+        spec=SPEC.validate_python(grant.job.spec),
         committed_sha256=list(grant.committed_sha256),
         device=grant.attempt.device,
         hardware=grant.attempt.hardware,

@@ -67,11 +67,58 @@ class Hardware(StrEnum):
 
 
 class OutputMode(StrEnum):
-    """Where the encoded stream goes."""
+    """What the job makes: one file (of several renditions one each), an HLS folder, a stream."""
 
     FILE = "file"
     RTMP = "rtmp"
     HLS = "hls"
+
+
+class Fit(StrEnum):
+    """How a picture of another shape comes into the asked size: with bars, or smaller than it."""
+
+    PAD = "pad"
+    INSIDE = "inside"
+
+
+class DynamicRange(StrEnum):
+    """Whether HDR stays HDR or is tone-mapped to BT.709; SDR is never changed."""
+
+    KEEP = "keep"
+    SDR = "sdr"
+
+
+class Channels(StrEnum):
+    """How many channels re-encoded sound has; ``keep`` is up to 5.1."""
+
+    KEEP = "keep"
+    STEREO = "stereo"
+    MONO = "mono"
+
+
+class Subtitles(StrEnum):
+    """Subtitles are kept where the container can hold them, or dropped."""
+
+    AUTO = "auto"
+    NONE = "none"
+
+
+class Verify(StrEnum):
+    """How the finished output is checked: its streams are read, or decoded to the last frame."""
+
+    PROBE = "probe"
+    DECODE = "decode"
+
+
+class Metric(StrEnum):
+    """How like its input an output is, by the names of ffmpeg's filters."""
+
+    VMAF = "vmaf"
+    PSNR = "psnr"
+    SSIM = "ssim"
+
+
+BIT_DEPTHS = (8, 10)
 
 
 _NTSC = {
@@ -142,6 +189,8 @@ SIZE_NAMES = ("4K", "2160p", "1440p", "1080p", "720p", "480p", "360p")
 
 MIN_BITS_PER_SECOND = 10_000
 MAX_BITS_PER_SECOND = 400_000_000
+MIN_AUDIO_BITS_PER_SECOND = 16_000
+MAX_AUDIO_BITS_PER_SECOND = 1_000_000
 
 
 def bits_per_second(text: str) -> int:
@@ -153,6 +202,14 @@ def bits_per_second(text: str) -> int:
     bits = int(Fraction(match[1] + (match[2] or "")) * factor)
     if not MIN_BITS_PER_SECOND <= bits <= MAX_BITS_PER_SECOND:
         raise ValueError(f"{text!r} is not between 10k and 400M")
+    return bits
+
+
+def audio_bits_per_second(text: str) -> int:
+    """``128k`` and such; ValueError outside 16 kbit/s … 1 Mbit/s."""
+    bits = bits_per_second(text)
+    if not MIN_AUDIO_BITS_PER_SECOND <= bits <= MAX_AUDIO_BITS_PER_SECOND:
+        raise ValueError(f"{text!r} is not between 16k and 1M")
     return bits
 
 

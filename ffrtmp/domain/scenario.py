@@ -1,7 +1,8 @@
 """Scenario names are grammar: what the name says is what the output has.
 
-``4K60-h265``, ``live-1080p30-h264``, ``batch-720p``: tokens joined by hyphens, in any order and
-case, each kind at most once. Tokens: a size with an optional frame rate, a codec, a kind.
+``4K60-h265``, ``live-1080p30-h264``, ``abr-h264``: tokens joined by hyphens, in any order and
+case, each kind at most once. Tokens: a size with an optional frame rate, a codec, a kind, and
+``abr`` for a ladder of renditions.
 """
 
 import re
@@ -11,7 +12,6 @@ from fractions import Fraction
 
 from ffrtmp.domain.media import FRAME_SIZES, SIZE_NAMES, Codec, FrameSize, codec_named, frame_rate
 
-DEFAULT_SIZE = FrameSize(width=1920, height=1080)
 DEFAULT_CODEC = Codec.H264
 MAX_NAME_LENGTH = 64
 
@@ -33,7 +33,9 @@ KNOWN_TOKENS = (
     "av1",
     "vp9",
     *Kind,
+    "abr",
 )
+LADDER = "abr"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ class Scenario:
     fps: Fraction | None = None
     codec: Codec | None = None
     kind: Kind | None = None
+    is_ladder: bool = False
 
 
 _SIZE = re.compile(rf"({'|'.join(FRAME_SIZES)})(\d+(?:\.\d+)?)?")
@@ -73,6 +76,8 @@ def _meaning(name: str, token: str) -> dict[str, object]:
         return meaning
     if lowered in list(Kind):
         return {"kind": Kind(lowered)}
+    if lowered == LADDER:
+        return {"is_ladder": True}
     try:
         return {"codec": codec_named(token)}
     except ValueError:

@@ -16,17 +16,15 @@ from ffrtmp.schemas.base import ErrorAnswer, ErrorBody
 from ffrtmp.schemas.jobs import (
     MAX_BATCH,
     MAX_RETRIES_LIMIT,
+    SPEC,
     EventAnswer,
     EventList,
     JobAnswer,
     JobBatch,
     JobList,
     JobPatch,
-    JobSpec,
     JobSubmission,
     LogAnswer,
-    Parameters,
-    ResourceLimits,
     WaitingAnswer,
 )
 from ffrtmp.schemas.nodes import (
@@ -45,6 +43,7 @@ from ffrtmp.schemas.nodes import (
     RegistrationAnswer,
     RunningAttempt,
 )
+from ffrtmp.schemas.parameters import Parameters, RenditionAsked, ResourceLimits
 from ffrtmp.schemas.queries import JobQuery, LogQuery
 from ffrtmp.schemas.queues import PausedQueue, PauseRequest, QueueList, RankCount
 
@@ -53,6 +52,7 @@ __all__ = [
     "MAX_HELD_ATTEMPTS",
     "MAX_LOG_BYTES",
     "MAX_RETRIES_LIMIT",
+    "SPEC",
     "AttemptAnswer",
     "AttemptBeat",
     "AttemptList",
@@ -76,7 +76,6 @@ __all__ = [
     "JobList",
     "JobPatch",
     "JobQuery",
-    "JobSpec",
     "JobSubmission",
     "LogAnswer",
     "LogChunk",
@@ -91,6 +90,7 @@ __all__ = [
     "RankCount",
     "RegistrationAnswer",
     "ReleaseRequest",
+    "RenditionAsked",
     "ResourceLimits",
     "ResultRequest",
     "RunningAttempt",

@@ -16,6 +16,7 @@ from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.domain.retry import FailureClass
+from ffrtmp.domain.spec import JobSpec
 from ffrtmp.schemas.base import (
     MAX_COUNT,
     Answer,
@@ -28,7 +29,6 @@ from ffrtmp.schemas.base import (
     Wire,
     example,
 )
-from ffrtmp.schemas.jobs import JobSpec
 from ffrtmp.schemas.nodes import DeviceId
 
 MAX_LOG_BYTES = 1 << 20

@@ -1,97 +1,30 @@
 """Jobs on the wire."""
 
 from datetime import datetime
-from fractions import Fraction
 from typing import Annotated, Any, Self
 
 from pydantic import (
     Field,
-    StrictBool,
     StrictInt,
     StrictStr,
+    TypeAdapter,
     model_validator,
 )
 
-from ffrtmp.domain.errors import InvalidRequest
 from ffrtmp.domain.job import JobRequest, JobStatus
-from ffrtmp.domain.media import (
-    Audio,
-    Codec,
-    Container,
-    Engine,
-    FrameSize,
-    Hardware,
-    OutputMode,
-    Preset,
-    bits_per_second,
-    frame_rate,
-)
-from ffrtmp.domain.parameters import (
-    JobParameters,
-    Rendition,
-    check_input,
-    check_output,
-    check_rtmp_url,
-    required_capability,
-    resolve,
-)
+from ffrtmp.domain.media import Engine
+from ffrtmp.domain.parameters import required_capability, resolve
 from ffrtmp.domain.ranking import Priority, Queue
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.domain.scenario import parse_scenario
-from ffrtmp.schemas.base import Answer, CodecName, FrameRate, Seconds, Wire, example, text_of
+from ffrtmp.domain.spec import JobSpec
+from ffrtmp.schemas.base import Answer, Wire, example, text_of
+from ffrtmp.schemas.parameters import Parameters
 
+SPEC = TypeAdapter(JobSpec)
+"""A spec as JSON and back; fields of newer versions are ignored."""
 MAX_RETRIES_LIMIT = 100
 MAX_BATCH = 1000
-
-
-class ResourceLimits(Wire):
-    """Limits an attempt must keep; beyond one it ends as ``limit_exceeded``."""
-
-    timeout_sec: Seconds | None = None
-    """Wall seconds one attempt may take."""
-
-
-class Parameters(Wire):
-    """What to do with the media; anything left out follows the scenario, then the defaults."""
-
-    input: Annotated[StrictStr, text_of(check_input)] | None = None
-    """Local path on the node, or an http(s) URL; none makes a labelled test source."""
-    output: Annotated[StrictStr, text_of(check_output)] | None = None
-    """Path ending in .mp4, .mkv or .webm; none puts it in the node's output folder."""
-    codec: CodecName | None = None
-    bitrate: Annotated[StrictStr, text_of(bits_per_second)] | None = None
-    preset: Preset | None = None
-    crf: StrictInt | None = None
-    resolution: Annotated[StrictStr, text_of(FrameSize.parse)] | None = None
-    fps: FrameRate | None = None
-    duration: Seconds | None = None
-    audio: Audio = Audio.AUTO
-    hardware: Hardware = Hardware.AUTO
-    output_mode: OutputMode = OutputMode.FILE
-    rtmp_url: Annotated[StrictStr, text_of(check_rtmp_url)] | None = None
-    """Where ``output_mode: rtmp`` publishes; one node at a time does."""
-    overwrite: StrictBool = False
-    resource_limits: ResourceLimits = ResourceLimits()
-
-    def to_domain(self) -> JobParameters:
-        """The same values, typed."""
-        return JobParameters(
-            input=self.input,
-            output=self.output,
-            codec=self.codec,
-            bitrate=self.bitrate,
-            preset=self.preset,
-            crf=self.crf,
-            resolution=FrameSize.parse(self.resolution) if self.resolution else None,
-            fps=frame_rate(self.fps) if self.fps else None,
-            duration_seconds=self.duration,
-            audio=self.audio,
-            hardware=self.hardware,
-            output_mode=self.output_mode,
-            rtmp_url=self.rtmp_url,
-            overwrite=self.overwrite,
-            timeout_seconds=self.resource_limits.timeout_sec,
-        )
 
 
 class JobSubmission(Wire):
@@ -117,20 +50,18 @@ class JobSubmission(Wire):
 
     def to_domain(self) -> JobRequest:
         """The validated request; InvalidRequest names a combination that cannot be."""
-        if self.engine is Engine.GSTREAMER:
-            raise InvalidRequest("this release has no gstreamer engine", field="engine")
         parameters = self.parameters.to_domain()
-        rendition = resolve(parse_scenario(self.scenario), parameters)
+        spec = resolve(parse_scenario(self.scenario), parameters, self.engine)
         return JobRequest(
             scenario=self.scenario,
             queue=self.queue,
             priority=self.priority,
             engine=self.engine,
-            hardware=parameters.hardware,
-            requires=required_capability(rendition, parameters.hardware, self.engine),
-            is_stream=parameters.output_mode is OutputMode.RTMP,
+            hardware=spec.hardware,
+            requires=required_capability(spec),
+            is_stream=spec.is_stream,
             parameters=self.parameters.model_dump(mode="json", exclude_defaults=True),
-            spec=JobSpec.of(parameters, rendition).model_dump(mode="json"),
+            spec=SPEC.dump_python(spec, mode="json"),
             max_retries=self.max_retries,
         )
 
@@ -156,69 +87,6 @@ class JobPatch(Wire):
         if self.queue is None and self.priority is None:
             raise ValueError("give queue, priority or both")
         return self
-
-
-class JobSpec(Answer):
-    """What a node is told to do: everything decided at submit."""
-
-    input: str | None
-    output: str | None
-    overwrite: bool
-    is_stream: bool
-    rtmp_url: str | None = None
-    """Where a stream is published."""
-    timeout_seconds: float | None
-    hardware: Hardware
-    width: int
-    height: int
-    fps: str | None
-    codec: Codec
-    preset: Preset
-    crf: int | None
-    bits_per_second: int | None
-    audio: Audio
-    container: Container
-    live: bool
-    duration_seconds: float | None
-
-    @classmethod
-    def of(cls, parameters: JobParameters, rendition: Rendition) -> Self:
-        """The spec of one rendition."""
-        return cls(
-            input=parameters.input,
-            output=parameters.output,
-            overwrite=parameters.overwrite,
-            is_stream=parameters.output_mode is OutputMode.RTMP,
-            rtmp_url=parameters.rtmp_url,
-            timeout_seconds=parameters.timeout_seconds,
-            hardware=parameters.hardware,
-            width=rendition.size.width,
-            height=rendition.size.height,
-            fps=str(rendition.fps) if rendition.fps else None,
-            codec=rendition.codec,
-            preset=rendition.preset,
-            crf=rendition.crf,
-            bits_per_second=rendition.bits_per_second,
-            audio=rendition.audio,
-            container=rendition.container,
-            live=rendition.live,
-            duration_seconds=rendition.duration_seconds,
-        )
-
-    def rendition(self) -> Rendition:
-        """The same as a domain value."""
-        return Rendition(
-            size=FrameSize(width=self.width, height=self.height),
-            fps=Fraction(self.fps) if self.fps else None,
-            codec=self.codec,
-            preset=self.preset,
-            crf=self.crf,
-            bits_per_second=self.bits_per_second,
-            audio=self.audio,
-            container=self.container,
-            live=self.live,
-            duration_seconds=self.duration_seconds,
-        )
 
 
 class WaitingAnswer(Answer):

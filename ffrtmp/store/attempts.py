@@ -15,9 +15,9 @@ from ffrtmp.domain.attempt import (
     Outcome,
     Pause,
 )
+from ffrtmp.domain.locations import is_local
 from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.occupancy import Taken
-from ffrtmp.domain.parameters import is_local
 from ffrtmp.domain.preemption import Running
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.domain.retry import FailureClass

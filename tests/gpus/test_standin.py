@@ -18,10 +18,9 @@ from tests.gpus.standin import (
     set_behaviour,
     write_standin,
 )
-from tests.media.specs import FFMPEG, run, spec
+from tests.media.specs import FFMPEG, command, plan, run
 from tests.waiting import wait_until
 from workers.ffmpeg.binary import encoder_names, version
-from workers.ffmpeg.command import transcode
 from workers.ffmpeg.failures import classify
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.probe import probe
@@ -45,15 +44,8 @@ WORKING: Behaviour = {"nvenc": {"0": "works"}, "qsv": {NODE: "works"}, "vaapi": 
 def argv(ffmpeg: Path, target: Target, **changes: Any) -> tuple[str, ...]:
     """An encode of half a second on the target."""
     asked: dict[str, Any] = {"width": 160, "height": 96}
-    return transcode(
-        spec(**(asked | changes)),
-        ffmpeg=ffmpeg,
-        source=None,
-        has_audio=False,
-        destination=ffmpeg.parent / f"out.{changes.get('container', 'mp4')}",
-        threads=1,
-        target=target,
-    )
+    destination = ffmpeg.parent / f"out.{changes.get('container', 'mp4')}"
+    return command(destination=destination, ffmpeg=ffmpeg, target=target, **(asked | changes))
 
 
 def encode(ffmpeg: Path, target: Target, **changes: Any) -> tuple[ProcessEnd, str]:
@@ -83,7 +75,8 @@ def test_working_gpu_encodes_what_was_asked(
 
     assert end.exit_code == 0, log
     facts = probe(str(ffmpeg.parent / "out.mp4"), count_frames=True)
-    assert differences(spec(codec=codec, width=160, height=96, **changes), None, facts) == []
+    made = plan(codec=codec, width=160, height=96, **changes)
+    assert differences(made, made.pictures[0], facts) == []
 
 
 @pytest.mark.parametrize("mood", MOODS)

@@ -13,9 +13,8 @@ import pytest
 from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.retry import FailureClass
 from tests.gpus.standin import write_standin
-from tests.media.specs import FFMPEG, run, spec
+from tests.media.specs import FFMPEG, command, run
 from tests.waiting import wait_until
-from workers.ffmpeg.command import transcode
 from workers.ffmpeg.failures import classify
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.probe import probe
@@ -53,15 +52,8 @@ def slow(ffmpeg: Path) -> Iterator[FfmpegProcess]:
 
 def encode(ffmpeg: Path, target: Target, **changes: Any) -> tuple[ProcessEnd, str, list[Progress]]:
     """How it ends, what it says, and how far it came."""
-    argv = transcode(
-        spec(width=160, **changes),
-        ffmpeg=ffmpeg,
-        source=None,
-        has_audio=False,
-        destination=ffmpeg.parent / "out.mp4",
-        threads=1,
-        target=target,
-    )
+    destination = ffmpeg.parent / "out.mp4"
+    argv = command(destination=destination, ffmpeg=ffmpeg, target=target, width=160, **changes)
     log, progress = BoundedLog(), list[Progress]()
     end = FfmpegProcess(argv, timeout_seconds=60).run(progress.append, log)
     return end, log.text(), progress

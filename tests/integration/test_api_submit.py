@@ -48,7 +48,7 @@ STREAM = {"output_mode": "rtmp", "rtmp_url": "rtmp://h/a/b"}
         ({"scenario": "720p", "parameters": {"output": "x.avi"}}, "parameters.output"),
         ({"scenario": "720p-h264", "parameters": {"output": "x.webm"}}, "parameters.output"),
         ({"scenario": "720p", "parameters": {"output_mode": "rtmp"}}, "parameters.rtmp_url"),
-        ({"scenario": "720p", "parameters": {"output_mode": "hls"}}, "parameters.output_mode"),
+        ({"scenario": "720p", "parameters": {"output_mode": "dash"}}, "parameters.output_mode"),
         ({"scenario": "720p", "parameters": {"rtmp_url": "rtmp://h/a/b"}}, "parameters.rtmp_url"),
         ({"scenario": "720p", "parameters": STREAM | {"output": "x.mp4"}}, "parameters.output"),
         ({"scenario": "720p-h265", "parameters": STREAM}, "parameters.codec"),

@@ -7,8 +7,7 @@ import av
 import pytest
 
 from ffrtmp.domain.retry import FailureClass
-from tests.media.specs import BUNNY, FFMPEG, make_clip, run, spec
-from workers.ffmpeg.command import transcode
+from tests.media.specs import BUNNY, command, make_clip, plan, run
 from workers.ffmpeg.failures import classify
 from workers.ffmpeg.probe import ProbeFailed, probe
 from workers.ffmpeg.verify import differences
@@ -29,20 +28,13 @@ MATRIX = [
 
 def encode(tmp_path: Path, source: Path | None = None, **changes: Any) -> list[str]:
     """Encode, expect ffmpeg to succeed, and say what differs."""
-    asked = spec(**changes)
     facts = probe(str(source)) if source else None
-    destination = tmp_path / f"out.{asked.container}"
-    argv = transcode(
-        asked,
-        ffmpeg=FFMPEG,
-        source=str(source) if source else None,
-        has_audio=bool(facts and facts.audio),
-        destination=destination,
-        threads=1,
-    )
-    end, log = run(argv)
+    made = plan(facts, **changes)
+    destination = tmp_path / f"out.{made.container}"
+    location = str(source) if source else None
+    end, log = run(command(location, facts, destination=destination, **changes))
     assert end.exit_code == 0, log
-    return differences(asked, facts, probe(str(destination), count_frames=True))
+    return differences(made, made.pictures[0], probe(str(destination), count_frames=True))
 
 
 @pytest.mark.parametrize(("codec", "container"), MATRIX)
@@ -236,14 +228,7 @@ def test_cover_picture_of_a_song_is_no_video(tmp_path: Path) -> None:
         *("-i", str(cover), "-i", str(BUNNY), "-map", "0", "-map", "1:a", "-c", "copy"),
         *("-disposition:v:0", "attached_pic", "-f", "mp4"),
     )
-    argv = transcode(
-        spec(),
-        ffmpeg=FFMPEG,
-        source=str(song),
-        has_audio=True,
-        destination=tmp_path / "out.mp4",
-        threads=1,
-    )
+    argv = command(str(song), destination=tmp_path / "out.mp4")
 
     end, log = run(argv)
 
@@ -283,16 +268,9 @@ def test_index_of_an_mp4_comes_before_its_media(tmp_path: Path) -> None:
 
 def test_many_threads_encode_in_every_codec(tmp_path: Path) -> None:
     for codec in ("h264", "hevc", "av1", "vp9"):
-        asked = spec(codec=codec, duration_seconds=0.2)
+        destination = tmp_path / f"{codec}.mp4"
         end, log = run(
-            transcode(
-                asked,
-                ffmpeg=FFMPEG,
-                source=None,
-                has_audio=False,
-                destination=tmp_path / f"{codec}.mp4",
-                threads=16,
-            )
+            command(destination=destination, threads=16, codec=codec, duration_seconds=0.2)
         )
 
         assert end.exit_code == 0, log
@@ -308,14 +286,7 @@ def test_strange_file_names_are_only_names(tmp_path: Path) -> None:
 def test_playlist_that_points_at_other_protocols_reads_nothing(tmp_path: Path) -> None:
     playlist = tmp_path / "list.m3u8"
     playlist.write_text("#EXTM3U\n#EXTINF:5,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n")
-    argv = transcode(
-        spec(),
-        ffmpeg=FFMPEG,
-        source=str(playlist),
-        has_audio=False,
-        destination=tmp_path / "out.mp4",
-        threads=1,
-    )
+    argv = command(str(playlist), destination=tmp_path / "out.mp4")
 
     end, log = run(argv)
 

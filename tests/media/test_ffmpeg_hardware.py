@@ -12,8 +12,7 @@ import pytest
 
 from ffrtmp.domain.media import Codec, Hardware, Preset
 from ffrtmp.domain.retry import FailureClass
-from tests.media.specs import FFMPEG, run, spec
-from workers.ffmpeg.command import transcode
+from tests.media.specs import FFMPEG, command, run
 from workers.ffmpeg.failures import classify
 from workers.ffmpeg.target import Target, encoder_name
 from workers.ffmpeg.video_encoders import has_encoder
@@ -48,15 +47,8 @@ def specs(codec: Codec) -> Iterator[dict[str, Any]]:
 def argv(target: Target, codec: Codec, folder: Path, **changes: Any) -> tuple[str, ...]:
     """A command line over a test source that is large enough for every device."""
     asked: dict[str, Any] = {"codec": codec, "width": 256, "height": 256, "audio": "none"}
-    return transcode(
-        spec(**(asked | changes)),
-        ffmpeg=FFMPEG,
-        source=None,
-        has_audio=False,
-        destination=folder / "out.mp4",
-        threads=1,
-        target=target,
-    )
+    destination = folder / "out.mp4"
+    return command(destination=destination, target=target, **(asked | changes))
 
 
 def without_device(arguments: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from ffrtmp.domain.retry import FailureClass
-from tests.media.specs import BUNNY, FFMPEG, make_clip, run, spec
-from workers.ffmpeg.command import transcode
+from tests.media.specs import BUNNY, command, make_clip, run
 from workers.ffmpeg.failures import classify
 from workers.ffmpeg.probe import ProbeFailed, probe
 
@@ -196,9 +195,9 @@ def test_encode_from_a_server_is_whole(tmp_path: Path, server: str) -> None:
 
 
 def test_encode_onto_a_full_disk_is_no_space(tmp_path: Path) -> None:
-    command = (*_command(tmp_path, str(BUNNY))[:-1], "file:/dev/full")
+    argv = (*_command(tmp_path, str(BUNNY))[:-1], "file:/dev/full")
 
-    end, log = run(command)
+    end, log = run(argv)
 
     found = classify(exit_code=end.exit_code, signal=end.signal, stderr=log)
     assert found.failure_class is FailureClass.NO_SPACE
@@ -216,11 +215,11 @@ def test_encode_of_undecodable_media_is_bad_input(tmp_path: Path, fast: bytes) -
 
 
 def _command(tmp_path: Path, source: str) -> tuple[str, ...]:
-    return transcode(
-        spec(width=64, height=48, duration_seconds=None, audio="none"),
-        ffmpeg=FFMPEG,
-        source=source,
-        has_audio=True,
+    return command(
+        source,
         destination=tmp_path / "out.mp4",
-        threads=1,
+        width=64,
+        height=48,
+        duration_seconds=None,
+        audio="none",
     )

@@ -3,12 +3,14 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import psutil
 import pytest
 
 from ffrtmp.domain.device import CPU_DEVICE
+from ffrtmp.domain.spec import Limits
 from ffrtmp.schemas import ClaimAnswer, ResultRequest
 from tests.media.specs import FFMPEG
 from tests.unit import agent_parts
@@ -66,7 +68,8 @@ def started(node: Node, claim: ClaimAnswer) -> Iterator[tuple[Held, Slots]]:
 
 def limited(**parameters: Any) -> ClaimAnswer:
     claim = claim_of(**parameters)
-    spec = claim.spec.model_copy(update={"timeout_seconds": LIMIT_SECONDS})
+    limits = Limits(timeout_seconds=LIMIT_SECONDS)
+    spec = replace(claim.spec, limits=limits)
     return claim.model_copy(update={"spec": spec})
 
 

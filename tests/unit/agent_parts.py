@@ -40,6 +40,7 @@ from workers.registration import Registrar
 from workers.runner import Runner
 from workers.spool import Journal, Phase, Spool
 from workers.staging import Places, part_path
+from workers.streamer import Streamer
 
 NODE = "777a4c21-8691-47bc-bd68-cdfd0f43a4d5"
 LEASE = "lease-lease-lease-lease"
@@ -181,10 +182,12 @@ class Node:
         )
 
     def runner(self, ffmpeg: Path = Path("/nonexistent/ffmpeg")) -> Runner:
+        targets = {CPU_DEVICE: {Hardware.CPU: CPU}}
         return Runner(
             node_id=NODE,
             client=self.master,
-            encoder=Encoder(ffmpeg=ffmpeg, threads=1, targets={CPU_DEVICE: {Hardware.CPU: CPU}}),
+            encoder=Encoder(ffmpeg=ffmpeg, threads=1, targets=targets),
+            streamer=Streamer(ffmpeg=ffmpeg, threads=1, targets=targets),
             places=Places(output_folder=self.folder / "output"),
             spool=self.spool,
             ledger=self.ledger,

@@ -5,24 +5,16 @@ from typing import Any
 
 import pytest
 
-from tests.media.specs import spec
-from workers.ffmpeg.command import UnsupportedSpec, transcode
+from tests.media.specs import command
+from workers.errors import UnsupportedSpec
 
 
 def argv(
     source: str | None = "/in.mkv", *, threads: int | None = None, **changes: Any
 ) -> list[str]:
     """The command line of a small job with the given changes."""
-    return list(
-        transcode(
-            spec(**changes),
-            ffmpeg=Path("/bin/ffmpeg"),
-            source=source,
-            has_audio=True,
-            destination=Path("/out/.tmp-1"),
-            threads=threads,
-        )
-    )
+    destination = Path("/out/.tmp-1")
+    return list(command(source, destination=destination, threads=threads, **changes))
 
 
 def after(arguments: list[str], option: str) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from ffrtmp.domain.media import Codec, Hardware
-from tests.media.specs import spec
-from workers.ffmpeg.command import UnsupportedSpec, publish, transcode
+from tests.media.specs import command, plan
+from workers.errors import UnsupportedSpec
+from workers.ffmpeg.command import publish
 from workers.ffmpeg.target import CPU, Target
 
 NVENC = Target(hardware=Hardware.NVENC, address="1")
@@ -18,17 +19,8 @@ LIVE: dict[str, Any] = {"live": True, "crf": None, "bits_per_second": 1_000_000}
 
 def argv(target: Target, *, source: str | None = "/in.mkv", **changes: Any) -> list[str]:
     """The command line of a small job with the given changes."""
-    return list(
-        transcode(
-            spec(**changes),
-            ffmpeg=Path("/bin/ffmpeg"),
-            source=source,
-            has_audio=True,
-            destination=Path("/out/.tmp-1"),
-            threads=2,
-            target=target,
-        )
-    )
+    destination = Path("/out/.tmp-1")
+    return list(command(source, destination=destination, threads=2, target=target, **changes))
 
 
 def video(target: Target, **changes: Any) -> str:
@@ -186,13 +178,12 @@ def test_live_key_frames_go_by_time_where_the_rate_is_the_sources() -> None:
 
 
 def test_stream_is_published_from_the_device() -> None:
-    asked = spec(**LIVE, is_stream=True, rtmp_url="rtmp://host/app/name")
     arguments = list(
         publish(
-            asked,
+            plan(**LIVE, output_mode="rtmp"),
             ffmpeg=Path("/bin/ffmpeg"),
             source=None,
-            has_audio=False,
+            rtmp_url="rtmp://host/app/name",
             threads=2,
             target=VAAPI,
         )

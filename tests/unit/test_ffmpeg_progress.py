@@ -1,7 +1,7 @@
 """Progress blocks as ffmpeg 9.0.2 writes them."""
 
-from workers.encoder import encoding_progress
 from workers.ffmpeg.progress import Progress, ProgressReader
+from workers.running import encoding_progress
 
 BLOCK = """frame=48
 fps=23.50

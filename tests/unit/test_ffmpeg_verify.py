@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.media.specs import spec
+from tests.media.specs import plan
 from workers.ffmpeg.facts import AudioFacts, MediaFacts, VideoFacts
 from workers.ffmpeg.verify import differences
 
@@ -38,9 +38,15 @@ def with_video(facts: MediaFacts, **changes: Any) -> MediaFacts:
     return replace(facts, video=replace(facts.video, **changes))
 
 
+def found_in(source: MediaFacts | None, output: MediaFacts, **changes: Any) -> list[str]:
+    """What is wrong with the output of a small job for this source."""
+    made = plan(source, **changes)
+    return differences(made, made.pictures[0], output)
+
+
 def test_right_output_has_no_differences() -> None:
-    assert differences(spec(**ASKED), SOURCE, OUTPUT) == []
-    assert differences(spec(duration_seconds=4.0), None, OUTPUT) == []
+    assert found_in(SOURCE, OUTPUT, **ASKED) == []
+    assert found_in(None, OUTPUT, duration_seconds=4.0) == []
 
 
 @pytest.mark.parametrize(
@@ -61,13 +67,13 @@ def test_right_output_has_no_differences() -> None:
     ],
 )
 def test_one_wrong_thing_is_the_one_difference(output: MediaFacts, words: str) -> None:
-    (found,) = differences(spec(**ASKED), SOURCE, output)
+    (found,) = found_in(SOURCE, output, **ASKED)
 
     assert words in found
 
 
 def test_sound_that_was_not_wanted_is_a_difference() -> None:
-    (found,) = differences(spec(**ASKED, audio="none"), SOURCE, OUTPUT)
+    (found,) = found_in(SOURCE, OUTPUT, **ASKED, audio="none")
 
     assert found == "audio tracks: 1, expected were 0"
 
@@ -75,42 +81,42 @@ def test_sound_that_was_not_wanted_is_a_difference() -> None:
 def test_copied_sound_may_have_any_codec() -> None:
     opus = replace(OUTPUT, audio=(replace(AUDIO, codec="opus"),))
 
-    assert differences(spec(**ASKED, audio="copy"), SOURCE, opus) == []
+    assert found_in(SOURCE, opus, **ASKED, audio="copy") == []
 
 
 def test_limit_shorter_than_the_source_is_the_length() -> None:
     short = replace(with_video(OUTPUT, end_seconds=2.0), audio=(replace(AUDIO, end_seconds=2.0),))
 
-    assert differences(spec(duration_seconds=2.0), SOURCE, short) == []
-    assert len(differences(spec(duration_seconds=2.0), SOURCE, OUTPUT)) == 2
+    assert found_in(SOURCE, short, duration_seconds=2.0) == []
+    assert len(found_in(SOURCE, OUTPUT, duration_seconds=2.0)) == 2
 
 
 def test_limit_longer_than_the_source_asks_for_the_whole_source() -> None:
-    assert differences(spec(duration_seconds=60.0), SOURCE, OUTPUT) == []
+    assert found_in(SOURCE, OUTPUT, duration_seconds=60.0) == []
 
 
 def test_test_source_has_to_be_as_long_as_asked() -> None:
-    assert len(differences(spec(duration_seconds=5.0), None, OUTPUT)) == 2
+    assert len(found_in(None, OUTPUT, duration_seconds=5.0)) == 2
 
 
 def test_one_frame_of_a_slow_source_is_tolerated() -> None:
     slow = with_video(SOURCE, fps=Fraction(1))
 
-    assert differences(spec(**ASKED), slow, with_video(OUTPUT, end_seconds=3.1)) == []
+    assert found_in(slow, with_video(OUTPUT, end_seconds=3.1), **ASKED) == []
 
 
 def test_source_whose_video_length_nobody_knows_is_not_judged_by_its_audio() -> None:
     unknown = replace(with_video(SOURCE, end_seconds=None), duration_seconds=10.0)
 
-    assert differences(spec(**ASKED), unknown, OUTPUT) == []
+    assert found_in(unknown, OUTPUT, **ASKED) == []
 
 
 def test_ntsc_rates_rounded_by_a_container_are_right() -> None:
     rounded = with_video(OUTPUT, fps=Fraction(2997, 100))
 
-    assert differences(spec(**ASKED, fps="30000/1001"), SOURCE, rounded) == []
-    assert len(differences(spec(**ASKED, fps="30"), SOURCE, rounded)) == 1
+    assert found_in(SOURCE, rounded, **ASKED, fps="30000/1001") == []
+    assert len(found_in(SOURCE, rounded, **ASKED, fps="30")) == 1
 
 
 def test_unasked_frame_rate_may_be_any() -> None:
-    assert differences(spec(**ASKED, fps=None), SOURCE, with_video(OUTPUT, fps=Fraction(7))) == []
+    assert found_in(SOURCE, with_video(OUTPUT, fps=Fraction(7)), **ASKED, fps=None) == []

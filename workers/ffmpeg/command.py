@@ -1,15 +1,17 @@
-"""From a job's spec and an encoder's target to ffmpeg's argument list, purely.
+"""From a plan and an encoder's target to ffmpeg's argument lists, purely.
 
 The flags of each encoder are in ``video_encoders``, those that choose a device in ``target``.
 """
 
-from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from ffrtmp.domain.media import Audio, Container, FrameSize
-from ffrtmp.domain.parameters import DEFAULT_TEST_SECONDS, TEST_FPS
-from ffrtmp.schemas import JobSpec
+from ffrtmp.domain.media import Audio, Container
+from ffrtmp.domain.parameters import TEST_FPS
+from workers.errors import UnsupportedSpec
+from workers.ffmpeg.pictures import PicturePlan
+from workers.ffmpeg.plan import Plan
+from workers.ffmpeg.sounds import TEST_RATE, SoundPlan
 from workers.ffmpeg.target import CPU, Target, device_options, pixel_filters
 from workers.ffmpeg.video_encoders import has_encoder, video_encoder
 
@@ -19,71 +21,66 @@ _FORMATS: Final = {Container.MP4: "mp4", Container.MKV: "matroska", Container.WE
 _NETWORK_TIMEOUT_MICROSECONDS: Final = 15_000_000
 _FILE_PROTOCOLS: Final = "file"
 _REMOTE_PROTOCOLS: Final = "http,https,tcp,tls,crypto"
-# up to 5.1: layouts that the encoder takes; 5.1(side), as AC-3 decodes to, becomes 5.1
-_LAYOUTS: Final = {
-    Audio.AAC: "mono|stereo|3.0|4.0|5.0|5.1",
-    Audio.OPUS: "mono|stereo|3.0|quad|5.0|5.1",
-}
 _AUDIO_ENCODERS: Final = {Audio.AAC: "aac", Audio.OPUS: "libopus"}
 
 
-class UnsupportedSpec(Exception):  # noqa: N818
-    """No command line of this module does what the spec asks."""
-
-
 def transcode(
-    spec: JobSpec,
+    plan: Plan,
     *,
     ffmpeg: Path,
     source: str | None,
-    has_audio: bool,
     destination: Path,
+    scratch: Path,
     threads: int | None,
     target: Target = CPU,
-) -> tuple[str, ...]:
-    """The argv that makes ``destination`` what the spec says.
+) -> tuple[tuple[str, ...], ...]:
+    """The argv of each pass that makes ``destination`` what the plan says, in order.
 
-    ``source`` is an absolute path or an http(s) URL, None for the synthetic test source;
-    ``has_audio`` says whether it has sound. ``destination`` is the attempt's own temporary file:
-    it is overwritten. ``target`` encodes, whatever hardware the spec names; the source is decoded
-    and scaled on the CPU. Raises UnsupportedSpec for relative paths, and where the target's
+    ``source`` is an absolute path or an http(s) URL, None for the synthetic test source.
+    ``destination`` is the attempt's own temporary file, which is overwritten, or where the plan
+    makes a folder an empty one; ``scratch`` is a folder for what one pass leaves to the next.
+    ``target`` encodes. Raises UnsupportedSpec for relative paths, and where the target's
     hardware has no encoder for the codec.
     """
     if not destination.is_absolute():
         raise UnsupportedSpec(f"{destination} is not absolute")
-    return (
-        *_start(spec, ffmpeg, target, threads),
-        *(_test_source(spec) if source is None else _source(source)),
-        *_encoded(spec, source, has_audio=has_audio, target=target, threads=threads),
-        *_container(spec.container),
+    if plan.makes_folder or plan.is_two_pass:
+        del scratch
+        raise UnsupportedSpec("several files, or two passes")
+    (picture,) = plan.pictures
+    argv = (
+        *_start(plan, ffmpeg, target, threads),
+        *(_test_source(plan, picture) if source is None else _source(source)),
+        *_encoded(plan, picture, target=target, threads=threads),
+        *_container(plan.container),
         f"file:{destination}",
     )
+    return (argv,)
 
 
 def publish(
-    spec: JobSpec,
+    plan: Plan,
     *,
     ffmpeg: Path,
     source: str | None,
-    has_audio: bool,
+    rtmp_url: str,
     threads: int | None,
     target: Target = CPU,
 ) -> tuple[str, ...]:
-    """The argv that publishes to ``spec.rtmp_url`` at native speed; the rest as ``transcode``."""
-    if spec.rtmp_url is None:
-        raise UnsupportedSpec("a stream needs an rtmp_url")
+    """The argv that publishes to ``rtmp_url`` at native speed; the rest as ``transcode``."""
+    (picture,) = plan.pictures
     return (
-        *_start(spec, ffmpeg, target, threads),
-        *(_test_source(spec, "-re") if source is None else ("-re", *_source(source))),
-        *_encoded(spec, source, has_audio=has_audio, target=target, threads=threads),
+        *_start(plan, ffmpeg, target, threads),
+        *(_test_source(plan, picture, "-re") if source is None else ("-re", *_source(source))),
+        *_encoded(plan, picture, target=target, threads=threads),
         *("-map_chapters", "-1", "-flvflags", "no_duration_filesize"),
-        *("-rw_timeout", str(_NETWORK_TIMEOUT_MICROSECONDS), "-f", "flv", spec.rtmp_url),
+        *("-rw_timeout", str(_NETWORK_TIMEOUT_MICROSECONDS), "-f", "flv", rtmp_url),
     )
 
 
-def _start(spec: JobSpec, ffmpeg: Path, target: Target, threads: int | None) -> tuple[str, ...]:
-    if not has_encoder(target, spec.codec):
-        raise UnsupportedSpec(f"{target.hardware} has no encoder for {spec.codec}")
+def _start(plan: Plan, ffmpeg: Path, target: Target, threads: int | None) -> tuple[str, ...]:
+    if not has_encoder(target, plan.codec):
+        raise UnsupportedSpec(f"{target.hardware} has no encoder for {plan.codec}")
     return (
         str(ffmpeg),
         *("-hide_banner", "-nostdin", "-y", "-loglevel", "level+info"),
@@ -94,16 +91,16 @@ def _start(spec: JobSpec, ffmpeg: Path, target: Target, threads: int | None) -> 
 
 
 def _encoded(
-    spec: JobSpec, source: str | None, *, has_audio: bool, target: Target, threads: int | None
+    plan: Plan, picture: PicturePlan, *, target: Target, threads: int | None
 ) -> tuple[str, ...]:
     return (
-        *("-map", "0:v:0" if source is None else "0:V:0"),
-        *("-vf", _video_filters(spec, target)),
-        *video_encoder(spec, target=target, threads=threads),
-        *_audio(spec, is_synthetic=source is None, has_audio=has_audio),
+        *("-map", "0:v:0" if plan.is_synthetic else "0:V:0"),
+        *("-vf", _video_filters(picture, target)),
+        *video_encoder(plan, picture, target=target, threads=threads),
+        *_audio(plan),
         *("-sn", "-dn", "-map_metadata", "0"),
-        *(("-metadata", f"title={TEST_TITLE}") if source is None else ()),
-        *_limit(spec, is_synthetic=source is None),
+        *(("-metadata", f"title={TEST_TITLE}") if plan.is_synthetic else ()),
+        *_limit(plan.limit_seconds),
         *_threads(threads),
     )
 
@@ -130,55 +127,50 @@ def _source(source: str) -> tuple[str, ...]:
     )
 
 
-def _test_source(spec: JobSpec, *options: str) -> tuple[str, ...]:
-    rate = Fraction(spec.fps) if spec.fps else TEST_FPS
-    picture = f"testsrc2=size={spec.width}x{spec.height}:rate={rate}"
-    if spec.audio is Audio.NONE:
-        return (*options, "-f", "lavfi", "-i", picture)
-    tone = "sine=frequency=440:sample_rate=48000"
-    return (*options, "-f", "lavfi", "-i", picture, *options, "-f", "lavfi", "-i", tone)
+def _test_source(plan: Plan, picture: PicturePlan, *options: str) -> tuple[str, ...]:
+    rate = picture.fps or TEST_FPS
+    shown = f"testsrc2=size={picture.frame}:rate={rate}"
+    if not plan.sounds:
+        return (*options, "-f", "lavfi", "-i", shown)
+    tone = f"sine=frequency=440:sample_rate={TEST_RATE}"
+    return (*options, "-f", "lavfi", "-i", shown, *options, "-f", "lavfi", "-i", tone)
 
 
-def _video_filters(spec: JobSpec, target: Target) -> str:
-    rate = (f"fps={Fraction(spec.fps)}",) if spec.fps else ()
-    size = FrameSize(width=spec.width, height=spec.height)
-    return ",".join((*rate, _fitted(size), "setsar=1", *pixel_filters(target)))
+def _video_filters(picture: PicturePlan, target: Target) -> str:
+    rate = (f"fps={picture.fps}",) if picture.fps else ()
+    return ",".join((*rate, *_fitted(picture), *pixel_filters(target)))
 
 
-def _fitted(size: FrameSize) -> str:
-    """Filters that fit the picture as it is displayed into the frame, black around it.
-
-    ``dar`` counts the source's pixel shape in; sides are even, as 4:2:0 needs.
-    """
-    w, h = size.width, size.height
-    width = f"min({w},max(2,round({h}*dar/2)*2))"
-    height = f"min({h},max(2,round({w}/dar/2)*2))"
-    return f"scale=w='{width}':h='{height}',pad={w}:{h}:(ow-iw)/2:(oh-ih)/2"
+def _fitted(picture: PicturePlan) -> tuple[str, ...]:
+    inner, frame = picture.inner, picture.frame
+    bars = (f"pad={frame.width}:{frame.height}:(ow-iw)/2:(oh-ih)/2",) if picture.is_padded else ()
+    shape = str(picture.sample_aspect).replace("/", ":")
+    return (f"scale={inner.width}:{inner.height}", *bars, f"setsar={shape}")
 
 
-def _audio(spec: JobSpec, *, is_synthetic: bool, has_audio: bool) -> tuple[str, ...]:
-    if spec.audio is Audio.NONE or not (has_audio or is_synthetic):
+def _audio(plan: Plan) -> tuple[str, ...]:
+    if not plan.sounds:
         return ("-an",)
-    mapped = ("-map", "1:a:0" if is_synthetic else "0:a?")
-    if spec.audio is Audio.COPY and not is_synthetic:
-        return (*mapped, "-c:a", "copy")
-    codec = audio_codec(spec.audio, spec.container)
-    # bit rates are the encoders' own: they follow the number of channels
-    layouts = f"aformat=channel_layouts={_LAYOUTS[codec]}"
-    return (*mapped, "-c:a", _AUDIO_ENCODERS[codec], "-af", layouts)
+    given = 1 if plan.is_synthetic else 0
+    return tuple(
+        option
+        for number, sound in enumerate(plan.sounds)
+        for option in _track(number, sound, f"{given}:a:{sound.source_track}")
+    )
 
 
-def audio_codec(audio: Audio, container: Container) -> Audio:
-    """The codec of re-encoded sound; ``auto``, and ``copy`` of a test tone, suit the container."""
-    if audio in (Audio.AAC, Audio.OPUS):
-        return audio
-    return Audio.OPUS if container is Container.WEBM else Audio.AAC
+def _track(number: int, sound: SoundPlan, place: str) -> tuple[str, ...]:
+    if sound.codec is Audio.COPY:
+        return ("-map", place, f"-c:a:{number}", "copy")
+    bits = sound.bits_per_second
+    return (
+        *("-map", place, f"-c:a:{number}", _AUDIO_ENCODERS[sound.codec]),
+        *(f"-ac:a:{number}", str(sound.channels), f"-ar:a:{number}", str(sound.sample_rate)),
+        *(() if bits is None else (f"-b:a:{number}", str(bits))),
+    )
 
 
-def _limit(spec: JobSpec, *, is_synthetic: bool) -> tuple[str, ...]:
-    seconds = spec.duration_seconds
-    if seconds is None and is_synthetic and not spec.is_stream:
-        seconds = DEFAULT_TEST_SECONDS
+def _limit(seconds: float | None) -> tuple[str, ...]:
     return () if seconds is None else ("-t", f"{seconds:.6f}".rstrip("0").rstrip("."))
 
 

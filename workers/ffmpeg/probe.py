@@ -90,6 +90,7 @@ def _crashed(location: str, number: int) -> ProbeFailed:
 def _facts(raw: dict[str, Any]) -> MediaFacts:
     video = {**raw["video"], "rotation_degrees": raw["rotation_degrees"]}
     video["fps"] = Fraction(video["fps"]) if video["fps"] else None
+    video["sample_aspect"] = Fraction(video["sample_aspect"])
     return MediaFacts(
         container=raw["container"],
         duration_seconds=raw["duration_seconds"],

@@ -180,6 +180,7 @@ def _video_facts(
         "fps": str(Fraction(rate)) if rate else None,
         "frames": extent.frames if extent is not None and count else (video.frames or None),
         "pixel_format": context.pix_fmt,
+        "sample_aspect": str(Fraction(video.sample_aspect_ratio or 1)),
         "start_seconds": _start(media, video),
         "end_seconds": _end(media, video, extent),
     }

@@ -1,13 +1,13 @@
-"""Whether a finished file is what the job asked for: everything that differs, in words."""
+"""Whether a finished file is what the plan says: everything that differs, in words."""
 
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final
 
 from ffrtmp.domain.media import Audio, Container
-from ffrtmp.schemas import JobSpec
-from workers.ffmpeg.command import audio_codec
 from workers.ffmpeg.facts import MediaFacts
+from workers.ffmpeg.pictures import PicturePlan
+from workers.ffmpeg.plan import Plan
 
 _DEMUXERS: Final = {Container.MP4: "mp4", Container.MKV: "matroska", Container.WEBM: "webm"}
 MIN_TOLERANCE_SECONDS: Final = 0.1
@@ -18,62 +18,55 @@ _RATE_TOLERANCE: Final = Fraction(1, 4000)
 """A quarter of the distance between 29.97 and 30."""
 
 
-def differences(spec: JobSpec, source: MediaFacts | None, output: MediaFacts) -> list[str]:
-    """What is wrong with the output, one sentence each; empty where all is right.
+def differences(plan: Plan, picture: PicturePlan, output: MediaFacts) -> list[str]:
+    """What is wrong with the file of one picture, one sentence each; empty where all is right.
 
-    ``source`` is None for the synthetic test source. ``output`` is a probe with counted frames.
+    ``output`` is a probe with counted frames.
     """
-    known = source is None or source.has_one_clock
+    known = plan.source is None or plan.source.has_one_clock
     return [
-        *_picture(spec, output),
-        *_frame_rate(spec, output),
-        *_sound(spec, source, output),
-        *(_length(spec, source, output) if known else ()),
-        *(_sound_length(spec, source, output) if known else ()),
+        *_picture(plan, picture, output),
+        *_frame_rate(picture, output),
+        *_sound(plan, output),
+        *(_length(plan, output) if known else ()),
+        *(_sound_length(plan, output) if known else ()),
     ]
 
 
-def _picture(spec: JobSpec, output: MediaFacts) -> Iterator[str]:
-    video = output.video
-    if _DEMUXERS[spec.container] not in output.container.split(","):
-        yield f"container is {output.container}, asked was {spec.container}"
-    if video.codec != spec.codec:
-        yield f"video codec is {video.codec}, asked was {spec.codec}"
-    if (video.width, video.height) != (spec.width, spec.height):
-        yield f"size is {video.width}x{video.height}, asked was {spec.width}x{spec.height}"
+def _picture(plan: Plan, picture: PicturePlan, output: MediaFacts) -> Iterator[str]:
+    video, frame = output.video, picture.frame
+    if _DEMUXERS[plan.container] not in output.container.split(","):
+        yield f"container is {output.container}, asked was {plan.container}"
+    if video.codec != plan.codec:
+        yield f"video codec is {video.codec}, asked was {plan.codec}"
+    if (video.width, video.height) != (frame.width, frame.height):
+        yield f"size is {video.width}x{video.height}, asked was {frame}"
     if video.rotation_degrees:
         yield f"picture is marked as turned by {video.rotation_degrees} degrees"
     if not video.frames:
         yield "video has no frames"
 
 
-def _frame_rate(spec: JobSpec, output: MediaFacts) -> Iterator[str]:
-    video = output.video
-    if spec.fps is None or (video.frames or 0) < _MIN_FRAMES_FOR_RATE:
+def _frame_rate(picture: PicturePlan, output: MediaFacts) -> Iterator[str]:
+    video, asked = output.video, picture.fps
+    if asked is None or (video.frames or 0) < _MIN_FRAMES_FOR_RATE:
         return
-    asked = Fraction(spec.fps)
     if video.fps is None or abs(video.fps - asked) > asked * _RATE_TOLERANCE:
         yield f"frame rate is {video.fps}, asked was {asked}"
 
 
-def _sound(spec: JobSpec, source: MediaFacts | None, output: MediaFacts) -> Iterator[str]:
-    wanted = 1 if source is None else len(source.audio)
-    if spec.audio is Audio.NONE:
-        wanted = 0
-    if len(output.audio) != wanted:
-        yield f"audio tracks: {len(output.audio)}, expected were {wanted}"
-    if spec.audio is Audio.COPY and source is not None:
+def _sound(plan: Plan, output: MediaFacts) -> Iterator[str]:
+    if len(output.audio) != len(plan.sounds):
+        yield f"audio tracks: {len(output.audio)}, expected were {len(plan.sounds)}"
         return
-    codec = audio_codec(spec.audio, spec.container)
-    for track in output.audio:
-        if track.codec != codec:
-            yield f"audio codec is {track.codec}, expected was {codec}"
+    for sound, track in zip(plan.sounds, output.audio, strict=True):
+        if sound.codec is not Audio.COPY and track.codec != sound.codec:
+            yield f"audio codec is {track.codec}, expected was {sound.codec}"
 
 
-def _length(spec: JobSpec, source: MediaFacts | None, output: MediaFacts) -> Iterator[str]:
-    expected = _expected(spec, None if source is None else _video_end(source))
-    if source is None and expected is None:
-        return
+def _length(plan: Plan, output: MediaFacts) -> Iterator[str]:
+    source = plan.source
+    expected = _expected(plan, None if source is None else _video_end(source))
     found = _video_end(output)
     if expected is None or found is None:
         return
@@ -83,11 +76,14 @@ def _length(spec: JobSpec, source: MediaFacts | None, output: MediaFacts) -> Ite
         yield f"video ends after {found:.2f} s, expected was {expected:.2f} s"
 
 
-def _sound_length(spec: JobSpec, source: MediaFacts | None, output: MediaFacts) -> Iterator[str]:
-    for number, track in enumerate(output.audio):
-        known = source is not None and number < len(source.audio)
-        end = source.audio[number].end_seconds if source is not None and known else None
-        expected = _expected(spec, end) if source is None or end is not None else None
+def _sound_length(plan: Plan, output: MediaFacts) -> Iterator[str]:
+    for sound, track in zip(plan.sounds, output.audio, strict=False):
+        end = None
+        if plan.source is not None:
+            end = plan.source.audio[sound.source_track].end_seconds
+            if end is None:
+                continue
+        expected = _expected(plan, end)
         if expected is None or track.end_seconds is None:
             continue
         if abs(track.end_seconds - expected) > AUDIO_TOLERANCE_SECONDS:
@@ -101,7 +97,7 @@ def _video_end(facts: MediaFacts) -> float | None:
     return facts.duration_seconds
 
 
-def _expected(spec: JobSpec, source_end: float | None) -> float | None:
+def _expected(plan: Plan, source_end: float | None) -> float | None:
     """Where a track should end: at the limit, or earlier if the source does."""
-    ends = [end for end in (spec.duration_seconds, source_end) if end is not None]
+    ends = [end for end in (plan.limit_seconds, source_end) if end is not None]
     return min(ends, default=None)

@@ -10,11 +10,10 @@ from fractions import Fraction
 from typing import Final
 
 from ffrtmp.domain.media import Codec, Container, Hardware, Preset
-from ffrtmp.schemas import JobSpec
+from workers.ffmpeg.pictures import PicturePlan
+from workers.ffmpeg.plan import Plan
 from workers.ffmpeg.target import Target, encoder_name, encoder_options
 
-GOP_SECONDS: Final = 2
-"""Distance of key frames of live outputs: what players and packagers of live streams expect."""
 UNKNOWN_RATE_GOP_FRAMES: Final = 600
 """Where the frame rate is the source's: longer than any GOP that time is going to end."""
 
@@ -80,150 +79,159 @@ def has_encoder(target: Target, codec: Codec) -> bool:
     return codec in _CODECS.get(target.hardware, ())
 
 
-def video_encoder(spec: JobSpec, *, target: Target, threads: int | None) -> tuple[str, ...]:
+def video_encoder(
+    plan: Plan, picture: PicturePlan, *, target: Target, threads: int | None
+) -> tuple[str, ...]:
     """All options of the video encoder; ``has_encoder`` must be true."""
+    gop = plan.gop_seconds
+    keys = () if gop is None else _key_frames(plan.codec, picture.fps, target.hardware, gop)
     return (
-        *("-c:v", encoder_name(target, spec.codec), *encoder_options(target)),
-        *_speed_and_rate(spec, target.hardware, threads),
-        *(_key_frames(spec, target.hardware) if spec.live else ()),
-        *(("-tag:v", "hvc1") if _needs_tag(spec) else ()),
+        *("-c:v", encoder_name(target, plan.codec), *encoder_options(target)),
+        *_speed_and_rate(plan, picture, target.hardware, threads),
+        *keys,
+        *(("-tag:v", "hvc1") if _needs_tag(plan) else ()),
     )
 
 
-def _speed_and_rate(spec: JobSpec, hardware: Hardware, threads: int | None) -> tuple[str, ...]:
+def _speed_and_rate(
+    plan: Plan, picture: PicturePlan, hardware: Hardware, threads: int | None
+) -> tuple[str, ...]:
     match hardware:
         case Hardware.NVENC:
-            return (*_nvenc(spec), *_nvenc_rate(spec))
+            return (*_nvenc(plan), *_nvenc_rate(plan, picture))
         case Hardware.QSV:
-            return (*_qsv(spec), *_qsv_rate(spec))
+            return (*_qsv(plan), *_qsv_rate(plan, picture))
         case Hardware.VAAPI:
-            return (*_vaapi(spec), *_vaapi_rate(spec))
+            return (*_vaapi(plan), *_vaapi_rate(plan, picture))
         case _:
-            return (*_software(spec, threads), *_software_rate(spec))
+            software = _software(plan, picture, threads)
+            return (*software, *_software_rate(plan, picture))
 
 
-def _needs_tag(spec: JobSpec) -> bool:
+def _needs_tag(plan: Plan) -> bool:
     """Apple's players refuse HEVC in MP4 under ffmpeg's own tag, hev1."""
-    return spec.codec is Codec.HEVC and spec.container is Container.MP4
+    return plan.codec is Codec.HEVC and plan.container is Container.MP4
 
 
-def _software(spec: JobSpec, threads: int | None) -> tuple[str, ...]:
-    match spec.codec:
+def _software(plan: Plan, picture: PicturePlan, threads: int | None) -> tuple[str, ...]:
+    match plan.codec:
         case Codec.H264:
-            tune = ("-tune", "zerolatency") if spec.live else ()
-            return ("-preset", spec.preset.value, *tune)
+            tune = ("-tune", "zerolatency") if plan.is_low_latency else ()
+            return ("-preset", plan.preset.value, *tune)
         case Codec.HEVC:
-            return _x265(spec, threads)
+            return _x265(plan, threads)
         case Codec.AV1:
-            return _svt_av1(spec)
+            return _svt_av1(plan, picture)
         case Codec.VP9:
-            return _vp9(spec)
+            return _vp9(plan)
 
 
-def _x265(spec: JobSpec, threads: int | None) -> tuple[str, ...]:
+def _x265(plan: Plan, threads: int | None) -> tuple[str, ...]:
     quiet = ["log-level=error"]
     pools = [f"pools={threads}"] if threads is not None else []
-    closed = ["open-gop=0", "scenecut=0"] if spec.live else []
+    closed = ["open-gop=0", "scenecut=0"] if plan.is_low_latency else []
     return (
-        *("-preset", spec.preset.value),
-        *(("-tune", "zerolatency") if spec.live else ()),
+        *("-preset", plan.preset.value),
+        *(("-tune", "zerolatency") if plan.is_low_latency else ()),
         *("-x265-params", ":".join(quiet + pools + closed)),
     )
 
 
-def _svt_av1(spec: JobSpec) -> tuple[str, ...]:
+def _svt_av1(plan: Plan, picture: PicturePlan) -> tuple[str, ...]:
     # pred-struct=1 is SVT-AV1's low delay; constant bit rate works only with it
-    low_delay = ["pred-struct=1", "scd=0"] if spec.live else []
+    low_delay = ["pred-struct=1", "scd=0"] if plan.is_low_latency else []
     # ffmpeg takes its own -crf 0 for one that was not given
-    best = ["crf=0"] if spec.crf == 0 else []
+    best = ["crf=0"] if picture.crf == 0 else []
     parameters = ":".join(low_delay + best)
     return (
-        *("-preset", str(_SVT_PRESETS[spec.preset])),
+        *("-preset", str(_SVT_PRESETS[plan.preset])),
         *(("-svtav1-params", parameters) if parameters else ()),
     )
 
 
-def _vp9(spec: JobSpec) -> tuple[str, ...]:
-    if not spec.live:
-        speed = str(_VP9_SPEEDS[spec.preset])
+def _vp9(plan: Plan) -> tuple[str, ...]:
+    if not plan.is_low_latency:
+        speed = str(_VP9_SPEEDS[plan.preset])
         return ("-deadline", "good", "-cpu-used", speed, "-row-mt", "1")
-    speed = str(_VP9_REALTIME_SPEEDS[spec.preset])
+    speed = str(_VP9_REALTIME_SPEEDS[plan.preset])
     latency = ("-deadline", "realtime", "-lag-in-frames", "0")
     return (*latency, "-cpu-used", speed, "-row-mt", "1")
 
 
-def _software_rate(spec: JobSpec) -> tuple[str, ...]:
-    if spec.bits_per_second is None:
+def _software_rate(plan: Plan, picture: PicturePlan) -> tuple[str, ...]:
+    if picture.bits_per_second is None:
         # libvpx takes crf for a ceiling, not a target, unless the bit rate is 0
-        unbounded = ("-b:v", "0") if spec.codec is Codec.VP9 else ()
-        return (*("-crf", str(spec.crf)), *unbounded) if spec.crf is not None else ()
-    return _bit_rate(spec, spec.bits_per_second)
+        unbounded = ("-b:v", "0") if plan.codec is Codec.VP9 else ()
+        return (*("-crf", str(picture.crf)), *unbounded) if picture.crf is not None else ()
+    return _bit_rate(plan, picture.bits_per_second)
 
 
-def _bit_rate(spec: JobSpec, bits: int) -> tuple[str, ...]:
-    ceiling = ("-maxrate", str(bits), "-bufsize", str(2 * bits)) if spec.live else ()
+def _bit_rate(plan: Plan, bits: int) -> tuple[str, ...]:
+    ceiling = ("-maxrate", str(bits), "-bufsize", str(2 * bits)) if plan.is_low_latency else ()
     return ("-b:v", str(bits), *ceiling)
 
 
-def _nvenc(spec: JobSpec) -> tuple[str, ...]:
-    preset = ("-preset", _NVENC_PRESETS[spec.preset])
-    if not spec.live:
+def _nvenc(plan: Plan) -> tuple[str, ...]:
+    preset = ("-preset", _NVENC_PRESETS[plan.preset])
+    if not plan.is_low_latency:
         return preset
     # a forced key frame that is not an IDR frame is no place for a player to join
     latency = ("-tune", "ll", "-zerolatency", "1", "-delay", "0", "-bf", "0")
     return (*preset, *latency, "-forced-idr", "1")
 
 
-def _nvenc_rate(spec: JobSpec) -> tuple[str, ...]:
-    if spec.bits_per_second is not None:
-        mode = "cbr" if spec.live else "vbr"
-        return ("-rc", mode, *_bit_rate(spec, spec.bits_per_second))
-    if spec.crf is None:
+def _nvenc_rate(plan: Plan, picture: PicturePlan) -> tuple[str, ...]:
+    if picture.bits_per_second is not None:
+        mode = "cbr" if plan.is_low_latency else "vbr"
+        return ("-rc", mode, *_bit_rate(plan, picture.bits_per_second))
+    if picture.crf is None:
         return ()
     # without -b:v 0 ffmpeg's default of 2 Mbit/s would bound the quality
-    quality = max(_BEST, min(_NVENC_WORST, spec.crf))
+    quality = max(_BEST, min(_NVENC_WORST, picture.crf))
     return ("-rc", "vbr", "-cq", str(quality), "-b:v", "0")
 
 
-def _qsv(spec: JobSpec) -> tuple[str, ...]:
-    latency = ("-async_depth", "1", "-bf", "0", "-forced_idr", "1") if spec.live else ()
-    return ("-preset", _QSV_PRESETS[spec.preset], *latency)
+def _qsv(plan: Plan) -> tuple[str, ...]:
+    latency = ("-async_depth", "1", "-bf", "0", "-forced_idr", "1") if plan.is_low_latency else ()
+    return ("-preset", _QSV_PRESETS[plan.preset], *latency)
 
 
-def _qsv_rate(spec: JobSpec) -> tuple[str, ...]:
+def _qsv_rate(plan: Plan, picture: PicturePlan) -> tuple[str, ...]:
     """Modes follow from the numbers: ICQ from a quality, CBR where bit rate and ceiling agree."""
-    if spec.bits_per_second is not None:
-        return _bit_rate(spec, spec.bits_per_second)
-    if spec.crf is None:
+    if picture.bits_per_second is not None:
+        return _bit_rate(plan, picture.bits_per_second)
+    if picture.crf is None:
         return ()
-    scale = _ICQ_SCALE if spec.codec in (Codec.AV1, Codec.VP9) else 1
-    return ("-global_quality", str(max(_BEST, round(spec.crf * scale))))
+    scale = _ICQ_SCALE if plan.codec in (Codec.AV1, Codec.VP9) else 1
+    return ("-global_quality", str(max(_BEST, round(picture.crf * scale))))
 
 
-def _vaapi(spec: JobSpec) -> tuple[str, ...]:
+def _vaapi(plan: Plan) -> tuple[str, ...]:
     """No preset: levels of compression are the driver's own, and Intel's best is AMD's fastest."""
-    return ("-async_depth", "1", "-bf", "0") if spec.live else ()
+    return ("-async_depth", "1", "-bf", "0") if plan.is_low_latency else ()
 
 
-def _vaapi_rate(spec: JobSpec) -> tuple[str, ...]:
-    if spec.bits_per_second is not None:
-        mode = "CBR" if spec.live else "VBR"
-        return ("-rc_mode", mode, *_bit_rate(spec, spec.bits_per_second))
-    if spec.crf is None:
+def _vaapi_rate(plan: Plan, picture: PicturePlan) -> tuple[str, ...]:
+    if picture.bits_per_second is not None:
+        mode = "CBR" if plan.is_low_latency else "VBR"
+        return ("-rc_mode", mode, *_bit_rate(plan, picture.bits_per_second))
+    if picture.crf is None:
         return ()
-    if spec.codec in (Codec.AV1, Codec.VP9):  # they have no -qp
-        index = max(_BEST, min(_WORST_INDEX, _INDEX_PER_CRF * spec.crf))
+    if plan.codec in (Codec.AV1, Codec.VP9):  # they have no -qp
+        index = max(_BEST, min(_WORST_INDEX, _INDEX_PER_CRF * picture.crf))
         return ("-rc_mode", "CQP", "-global_quality", str(index))
-    return ("-rc_mode", "CQP", "-qp", str(max(_BEST, spec.crf)))
+    return ("-rc_mode", "CQP", "-qp", str(max(_BEST, picture.crf)))
 
 
-def _key_frames(spec: JobSpec, hardware: Hardware) -> tuple[str, ...]:
-    if spec.fps is None:  # the source's rate is not known here: go by time
-        every = f"expr:gte(t,n_forced*{GOP_SECONDS})"
+def _key_frames(
+    codec: Codec, fps: Fraction | None, hardware: Hardware, gop_seconds: int
+) -> tuple[str, ...]:
+    if fps is None:  # the source's rate is not known here: go by time
+        every = f"expr:gte(t,n_forced*{gop_seconds})"
         frames = str(UNKNOWN_RATE_GOP_FRAMES)
         return ("-g", frames, "-force_key_frames", every, "-flags", "+cgop")
-    frames = str(round(Fraction(spec.fps) * GOP_SECONDS))
+    frames = str(round(fps * gop_seconds))
     if hardware is not Hardware.CPU:  # no scene cuts without a look-ahead
         return ("-g", frames, "-flags", "+cgop")
-    scene_cuts = ("-sc_threshold", "0") if spec.codec is Codec.H264 else ()
+    scene_cuts = ("-sc_threshold", "0") if codec is Codec.H264 else ()
     return ("-g", frames, "-keyint_min", frames, *scene_cuts, "-flags", "+cgop")

@@ -1,0 +1,212 @@
+"""One media process of an attempt while it runs: watched, suspended, stopped, measured."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from ffrtmp.domain.media import Hardware
+from ffrtmp.domain.retry import FailureClass
+from workers.errors import AttemptFailed, AttemptStopped, UnsupportedSpec
+from workers.ffmpeg import progress as ffmpeg_progress
+from workers.ffmpeg.facts import MediaFacts
+from workers.ffmpeg.failures import classify
+from workers.ffmpeg.log import BoundedLog
+from workers.ffmpeg.probe import ProbeFailed, probe
+from workers.ffmpeg.process import FfmpegProcess, ProcessEnd, ProcessIdentity
+from workers.ffmpeg.target import Target
+from workers.ledger import Held, Progress
+from workers.tracing import span
+
+T = TypeVar("T")
+STOP_GRACE_SECONDS = 0.2
+PROBE_BASE_SECONDS = 30.0
+ENCODING = "encoding"
+
+OnStart = Callable[[ProcessIdentity], None]
+"""Hears which process works, before its end is waited for."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Encode:
+    """What is known of one encode so far: read by the report, however it ends.
+
+    ``argv`` is that of the process that runs, or ran last.
+    """
+
+    log: BoundedLog
+    argv: tuple[str, ...] = ()
+    exit_code: int | None = None
+    seconds: float = 0.0
+    frames: int | None = None
+    speed: float | None = None
+
+    @property
+    def fps(self) -> float | None:
+        """Frames encoded per second of the whole run, without the time it was suspended."""
+        return self.frames / self.seconds if self.frames and self.seconds else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """The part of a run's progress that one process of it makes: from ``begin`` to ``end``."""
+
+    phase: str = ENCODING
+    begin: float = 0.0
+    end: float = 1.0
+
+
+WHOLE = Share()
+
+
+class Running:
+    """The processes of one attempt, one after the other, in its own thread."""
+
+    def __init__(self, held: Held, encode: Encode, on_start: OnStart) -> None:
+        self.held = held
+        self.encode = encode
+        self._on_start = on_start
+
+    def run(
+        self,
+        process: FfmpegProcess,
+        expected_seconds: float | None,
+        *,
+        share: Share = WHOLE,
+        can_suspend: bool = True,
+    ) -> ProcessEnd:
+        """Run it to its end, whatever that is; AttemptStopped where it was not to start.
+
+        ``expected_seconds`` is how much media comes out, None where nobody knows.
+        """
+        held, encode = self.held, self.encode
+        check_not_stopped(held)
+
+        def on_progress(so_far: ffmpeg_progress.Progress) -> None:
+            paused = held.suspension.has_been_on
+            said = own_rates(so_far, clock() - started) if paused else so_far
+            encode.frames, encode.speed = said.frame, said.speed
+            now = encoding_progress(said, expected_seconds, least=held.progress.fraction, of=share)
+            held.progress = replace(now, ends_by=ends_by)
+
+        clock = held.suspension.clock
+        started = clock()
+        limit = process.timeout_seconds
+        ends_by = None if limit is None else started + limit
+        held.progress = Progress(
+            phase=share.phase, mark=share.phase, ends_by=ends_by, fraction=share.begin
+        )
+        held.on_stop(lambda: process.stop(STOP_GRACE_SECONDS))
+        try:
+            with span("ffmpeg"):
+                identity = process.start()
+                if identity is None:
+                    raise AttemptStopped(held.stop_reason)
+                self._on_start(identity)
+                if can_suspend:
+                    held.suspension.attach(process)
+                return process.run(on_progress, encode.log)
+        finally:
+            held.on_stop(None)
+            held.suspension.detach()
+            encode.seconds += clock() - started
+
+    def probed(
+        self,
+        location: str,
+        phase: str,
+        *,
+        seconds: float = PROBE_BASE_SECONDS,
+        fraction: float = 0.0,
+        count_frames: bool = False,
+    ) -> MediaFacts:
+        """A probe that ends with the attempt; ProbeFailed, AttemptStopped."""
+        held = self.held
+        held.progress = Progress(
+            phase=phase,
+            mark=phase,
+            fraction=fraction,
+            ends_by=held.suspension.clock() + seconds,
+            is_silent=True,
+        )
+        try:
+            return probe(
+                location, timeout_seconds=seconds, count_frames=count_frames, on_start=held.on_stop
+            )
+        except ProbeFailed:
+            check_not_stopped(held)
+            raise
+        finally:
+            held.on_stop(None)
+
+    def source_facts(self, location: str | None) -> MediaFacts | None:
+        """What the source is, None for the test source; AttemptFailed where it is unusable."""
+        if location is None:
+            return None
+        try:
+            return self.probed(location, "probing")
+        except ProbeFailed as error:
+            raise AttemptFailed(error.failure_class, error.message) from error
+
+    def require_success(
+        self, end: ProcessEnd, target: Target, *, timeout_seconds: float | None
+    ) -> None:
+        """AttemptFailed where the process did not end well."""
+        encode = self.encode
+        encode.exit_code = end.exit_code
+        if end.timed_out:
+            raise AttemptFailed(
+                FailureClass.LIMIT_EXCEEDED,
+                f"the encode took longer than the {timeout_seconds:g} s asked for",
+                exit_code=end.exit_code,
+            )
+        if end.exit_code != 0 or end.signal is not None:
+            failure = classify(exit_code=end.exit_code, signal=end.signal, stderr=encode.log.text())
+            why = failure.failure_class
+            if why is FailureClass.UNSUPPORTED and target.hardware is not Hardware.CPU:
+                # Encoders of GPUs have other options and limits: the CPU's may do it.
+                why = FailureClass.INCAPABLE
+            raise AttemptFailed(why, failure.message, exit_code=end.exit_code)
+
+
+def check_not_stopped(held: Held) -> None:
+    """AttemptStopped where the attempt has been ordered to end."""
+    if held.stop_reason is not None:
+        raise AttemptStopped(held.stop_reason)
+
+
+def encoding_progress(
+    said: ffmpeg_progress.Progress,
+    expected: float | None,
+    *,
+    least: float,
+    of: Share = WHOLE,
+) -> Progress:
+    """ffmpeg's own progress as the farm shows it: never below ``least``, since ffmpeg does not
+    know its position while it moves an index to the front."""
+    done = min(1.0, (said.out_time_seconds or 0.0) / expected) if expected else 0.0
+    return Progress(
+        phase=of.phase,
+        mark=f"{of.phase} {said.frame} {said.out_time_seconds} {said.total_bytes}",
+        fraction=max(least, of.begin + done * (of.end - of.begin)),
+        fps=said.fps,
+        speed=said.speed,
+    )
+
+
+def own_rates(said: ffmpeg_progress.Progress, ran_seconds: float) -> ffmpeg_progress.Progress:
+    """The same with rates over the time that it really ran: ffmpeg's own count its pauses too,
+    except one before it began to count."""
+    done = said.out_time_seconds
+    return replace(
+        said,
+        fps=None if said.frame is None else said.frame / ran_seconds,
+        speed=None if done is None else done / ran_seconds,
+    )
+
+
+def supported(decide: Callable[[], T]) -> T:
+    """What it returns; AttemptFailed where it says that this cannot be made."""
+    try:
+        return decide()
+    except UnsupportedSpec as error:
+        raise AttemptFailed(FailureClass.UNSUPPORTED, str(error)) from error
