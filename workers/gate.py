@@ -72,7 +72,7 @@ class Gate:
         self._unreachable: str | None = None
 
     @property
-    def environment(self) -> Mapping[str, str]:
+    def environment(self) -> dict[str, str]:
         """What sends a child of libavformat through the gate."""
         return {"http_proxy": self._url}
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ffrtmp.domain.locations import is_local
 from ffrtmp.domain.retry import FailureClass
 from workers.errors import AttemptFailed
 
 MAX_NAME_CHARACTERS: Final = 100
-_REMOTE: Final = re.compile(r"(https?|s3|rtmps?|srt)://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,17 +27,12 @@ class FileState:
     modified_ns: int
 
 
-def is_remote(location: str) -> bool:
-    """True for a URL; anything else is a path."""
-    return _REMOTE.match(location) is not None
-
-
 def find_source(location: str | None, roots: tuple[Path, ...]) -> str | None:
     """Absolute path or URL, None for a test source; AttemptFailed says what is wrong.
 
     A path outside the roots is refused whether there is anything or not.
     """
-    if location is None or is_remote(location):
+    if location is None or not is_local(location):
         return location
     path = _under(location, roots)
     try:
@@ -76,7 +71,7 @@ def _refused(location: str, why: str) -> AttemptFailed:
 
 def state_of(source: str | None) -> FileState | None:
     """The state of a local file; None where there is none, and for what is not local."""
-    if source is None or is_remote(source):
+    if source is None or not is_local(source):
         return None
     try:
         found = Path(source).stat()
@@ -108,7 +103,7 @@ def laid_out(source: str | None, folder: Path) -> Iterator[str | None]:
     Names inside a file that are relative to it lead into that folder, where nothing else is. The
     folder, made here, is removed again; URLs and test sources are passed through.
     """
-    if source is None or is_remote(source):
+    if source is None or not is_local(source):
         yield source
         return
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

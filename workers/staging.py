@@ -7,12 +7,13 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from ffrtmp.domain.locations import is_local
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import ClaimAnswer
 from workers.addresses import Networks
 from workers.errors import AttemptFailed
 from workers.files import sha256_of
-from workers.sources import FileState, check_unchanged, find_source, is_remote, state_of
+from workers.sources import FileState, check_unchanged, find_source, state_of
 
 PART_SUFFIX = ".part"
 MAX_NAME_BYTES = 255
@@ -129,7 +130,7 @@ def _refuse_odd_destination(destination: Path, source: str | None) -> None:
         raise failure_of(error, default=FailureClass.OUTPUT_REFUSED) from error
     if not stat.S_ISREG(mode):
         raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"output {destination} is not a file")
-    if source is not None and not is_remote(source) and destination.samefile(source):
+    if source is not None and is_local(source) and destination.samefile(source):
         raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"output {destination} is the input")
 
 

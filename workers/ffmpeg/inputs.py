@@ -7,6 +7,8 @@ kind, image sequences, session descriptions) is on none of them.
 from dataclasses import dataclass, field
 from typing import Final
 
+from ffrtmp.domain.locations import Kind, kind_of
+
 NETWORK_TIMEOUT_SECONDS: Final = 15
 
 DEMUXERS: Final = (
@@ -51,32 +53,32 @@ class Access:
 
 def access(source: str) -> Access:
     """How to open an absolute path or a URL; ValueError for anything else."""
-    scheme = source.partition("://")[0].lower()
-    if source.startswith("/"):
-        return Access(url=f"file:{source}", protocols=("file",), demuxers=DEMUXERS)
-    if scheme in ("http", "https"):
-        return _http(source, is_secure=scheme == "https")
-    if scheme in ("rtmp", "rtmps"):
-        return Access(
-            url=source,
-            protocols=("rtmp", "rtmps", "tcp", "tls", "httpproxy"),
-            demuxers=("flv", "live_flv"),
-            options={"rw_timeout": _microseconds(NETWORK_TIMEOUT_SECONDS)},
-        )
-    if scheme == "srt":
-        return Access(url=source, protocols=("srt",), demuxers=("mpegts",))
-    raise ValueError(f"{source!r} is neither an absolute path nor a URL that is read")
+    match kind_of(source):
+        case Kind.PATH if source.startswith("/"):
+            return Access(url=f"file:{source}", protocols=("file",), demuxers=DEMUXERS)
+        case Kind.HTTP:
+            return _http(source)
+        case Kind.RTMP:
+            return Access(
+                url=source,
+                protocols=("rtmp", "rtmps", "tcp", "tls", "httpproxy"),
+                demuxers=("flv", "live_flv"),
+                options={"rw_timeout": _microseconds(NETWORK_TIMEOUT_SECONDS)},
+            )
+        case Kind.SRT:
+            return Access(url=source, protocols=("srt",), demuxers=("mpegts",))
+    raise ValueError(f"{source!r} is neither absolute nor a URL that ffmpeg may read")
 
 
-def _http(source: str, *, is_secure: bool) -> Access:
+def _http(source: str) -> Access:
     return Access(
         url=source,
         # httpproxy is the tunnel that https takes through the gate
         protocols=("http", "https", "tcp", "tls", "httpproxy"),
         demuxers=DEMUXERS,
-        options={"rw_timeout": _microseconds(NETWORK_TIMEOUT_SECONDS)}
-        | ({"tls_verify": "1"} if is_secure else {}),
-        reconnects={"reconnect": "1", "reconnect_streamed": "1", "reconnect_delay_max": "5"},
+        options={"rw_timeout": _microseconds(NETWORK_TIMEOUT_SECONDS), "reconnect": "1"}
+        | ({"tls_verify": "1"} if source.lower().startswith("https:") else {}),
+        reconnects={"reconnect_streamed": "1", "reconnect_delay_max": "5"},
     )
 
 
