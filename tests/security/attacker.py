@@ -3,12 +3,16 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class WebServer(ThreadingHTTPServer):
-    """On 127.0.0.1. ``pages`` are bodies by name, ``redirects`` targets by name."""
+    """On 127.0.0.1. ``pages`` are bodies by name, ``redirects`` targets by name.
+
+    Of a page with a redirect besides, the beginning is sent, and whoever asks for the rest is
+    redirected. ``after`` holds what is done after a page was asked for.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -17,6 +21,7 @@ class WebServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.pages: dict[str, bytes] = {}
         self.redirects: dict[str, str] = {}
+        self.after: dict[str, Callable[[], object]] = {}
         self.asked: list[str] = []
 
     def serve(self, name: str, body: bytes) -> str:
@@ -39,16 +44,21 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         name = self.path.lstrip("/")
         self.server.asked.append(name)
-        body = self.server.pages.get(name, b"")
-        if name in self.server.redirects:
+        self.server.after.get(name, lambda: None)()
+        target, body = self.server.redirects.get(name), self.server.pages.get(name, b"")
+        is_begun = self.headers.get("Range", "bytes=0-") == "bytes=0-" and bool(body)
+        if target is not None and not is_begun:
             self.send_response(302)
-            self.send_header("Location", self.server.redirects[name])
-        else:
-            self.send_response(200 if name in self.server.pages else 404)
+            self.send_header("Location", target)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(200 if name in self.server.pages else 404)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Accept-Ranges", "bytes")
         self.end_headers()
         with contextlib.suppress(ConnectionError):
-            self.wfile.write(body)
+            self.wfile.write(body if target is None else body[: len(body) // 2])
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Say nothing."""
@@ -57,9 +67,9 @@ class _Handler(BaseHTTPRequestHandler):
 class Canary:
     """Counts who connects to an address of this host."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, port: int = 0) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._listener = socket.create_server((address, 0), family=family)
+        self._listener = socket.create_server((address, port), family=family)
         self.port = self._listener.getsockname()[1]
         self.place = f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
         self.visits = 0

@@ -1,12 +1,14 @@
 """What is attacked: a real master with one real node, which may read one folder and 127.0.0.1."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ffrtmp.client import MasterRefused
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.schemas import JobAnswer
-from tests.integration.agents import AgentProcess, Master, job_with
+from tests.integration.agents import AgentProcess, Master, job_with, kill_tree
 from tests.media.specs import make_clip
 
 SECRET = "the-secret-of-this-node"
@@ -53,6 +55,24 @@ class Target:
         said = self.master.client.logs(job.id).logs + failed.model_dump_json()
         assert SECRET not in said
         return failed
+
+    @contextlib.contextmanager
+    def other_node(self, folder: Path, **settings: Any) -> Iterator[AgentProcess]:
+        """A node with these settings that takes every job meanwhile."""
+        known = {node.address: node.id for node in self.master.client.nodes().nodes}
+        own = known[self.agent.state.name]
+        self.master.client.drain(own)
+        other = AgentProcess(
+            self.master.url,
+            folder / "other",
+            **{"media_roots": [self.media], "allow_networks": ["127.0.0.1/32"]} | settings,
+        )
+        try:
+            yield other.ready()
+        finally:
+            other.end()
+            kill_tree(other)
+            self.master.client.undrain(own)
 
     def outputs(self) -> list[Path]:
         """Whatever the node has written."""
