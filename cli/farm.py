@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -125,6 +126,8 @@ def settle(
                 "address": f"{agent.address or socket.gethostname()}-{number}",
                 "state_dir": folder.agent(number),
                 "work_dir": agent.work_dir or folder.outputs,
+                # whoever runs a farm of this one machine may read what the farm may read
+                "media_roots": agent.media_roots or [Path("/")],
                 "metrics_port": port,
                 "tracing": settled.tracing,
             }

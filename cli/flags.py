@@ -142,7 +142,13 @@ class AgentFlags:
     ] = None
     media_root: Annotated[
         list[Path] | None,
-        typer.Option("--media-root", help="inputs lie under here; may be given again"),
+        typer.Option("--media-root", help="inputs lie under here; may be given again [nowhere]"),
+    ] = None
+    allow_network: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-network", help="network such as 10.0.0.0/8 to read inputs from; again for more"
+        ),
     ] = None
     heartbeat_interval: Annotated[
         str | None, typer.Option(help="wait between heartbeats while idle [30s]")
@@ -199,7 +205,8 @@ def worker_settings(
 ) -> WorkerSettings:
     """The ``worker:`` section, settled; ConfigError names what is wrong."""
     given = (_merged(flags) if flags is not None else {}) | more
-    given["media_roots"] = given.pop("media_root", None) or None
+    for flag, setting in (("media_root", "media_roots"), ("allow_network", "allow_networks")):
+        given[setting] = given.pop(flag, None) or None
     _rename_tracing(given)
     if isinstance(given.get("queues"), str):
         given["queues"] = [name.strip() for name in given["queues"].split(",") if name.strip()]

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -74,6 +75,15 @@ def _database(value: str) -> str:
     return value
 
 
+def _network(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return ip_network(value.strip())
+    except ValueError as error:
+        raise ValueError(f"{error}; give a network such as 10.0.0.0/8 or fd00::/8") from None
+
+
 def parse_duration(value: object) -> object:
     """Seconds from ``5s``, ``2m``, ``1h``, ``500ms`` or a number."""
     if not isinstance(value, str):
@@ -93,6 +103,7 @@ Whole = Annotated[int, BeforeValidator(_no_switch)]
 Port = Annotated[Whole, Field(ge=0, le=65535)]
 Key = Annotated[str, AfterValidator(_key)]
 Broker = Annotated[str, AfterValidator(_broker)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
@@ -227,7 +238,9 @@ class WorkerSettings(Settings):
     work_dir: Path | None = None
     """Where outputs without a path of their own go; none is ``output`` in the state folder."""
     media_roots: list[Path] = []
-    """Inputs must lie under one of these; none given allows every readable file."""
+    """Local inputs must lie under one of these; none given allows no local input."""
+    allow_networks: list[Network] = []
+    """Where remote inputs may lie besides public addresses."""
     heartbeat_interval: Duration = 30.0
     busy_heartbeat_interval: Duration = 5.0
     poll_interval: Duration = 10.0

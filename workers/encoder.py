@@ -39,19 +39,21 @@ class Encoder:
         AttemptFailed, AttemptStopped.
         """
         spec, target = claim.spec, target_of(self._targets, claim)
-        source = running.source_facts(staged.source)
+        source = running.source_facts()
         plan = supported(lambda: plan_of(spec, source))
-        passes = supported(partial(self._passes, plan, staged, target))
+        passes = supported(partial(self._passes, plan, staged, target, running.source.location))
         for number, argv in enumerate(passes):
             share = Share(begin=number / len(passes), end=(number + 1) / len(passes))
             self._run(argv, claim, staged, plan, target, running, share)
         return facts_of(self._verified(plan, staged.temporary, running)) | _planned(plan)
 
-    def _passes(self, plan: Plan, staged: Staged, target: Target) -> tuple[tuple[str, ...], ...]:
+    def _passes(
+        self, plan: Plan, staged: Staged, target: Target, source: str | None
+    ) -> tuple[tuple[str, ...], ...]:
         return transcode(
             plan,
             ffmpeg=self._ffmpeg,
-            source=staged.source,
+            source=source,
             destination=staged.temporary,
             scratch=staged.temporary.parent,
             threads=self._threads,
@@ -73,7 +75,7 @@ class Encoder:
         left = limits.timeout_seconds
         if left is not None:
             left = max(0.0, left - running.encode.seconds)
-        process = FfmpegProcess(argv, timeout_seconds=left)
+        process = FfmpegProcess(argv, timeout_seconds=left, environment=running.source.environment)
         end = running.run(process, plan.expected_seconds, share=share)
         check_not_stopped(running.held)
         if not end.timed_out:

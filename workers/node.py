@@ -84,7 +84,11 @@ def state_folder(settings: WorkerSettings) -> Path:
 def places(settings: WorkerSettings) -> Places:
     """Where inputs may lie and outputs go."""
     output = settings.work_dir or state_folder(settings) / "output"
-    return Places(output_folder=output.absolute(), media_roots=tuple(settings.media_roots))
+    return Places(
+        output_folder=output.absolute(),
+        media_roots=tuple(root.absolute() for root in settings.media_roots),
+        allow_networks=tuple(settings.allow_networks),
+    )
 
 
 def registration(

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -21,9 +22,11 @@ from workers.ffmpeg.process import ProcessIdentity
 from workers.files import discard, hash_durably
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.log_feed import feeding
+from workers.reading import Reading, reading
 from workers.running import ENCODING, Encode, Running, check_not_stopped
+from workers.sources import find_source
 from workers.spool import Journal, Phase, Spool
-from workers.staging import Places, Staged, failure_of, find_source, remove_older_parts, stage
+from workers.staging import Places, Staged, failure_of, remove_older_parts, stage
 from workers.streamer import Streamer
 from workers.tracing import span
 from workers.watched import Overdue, watched
@@ -165,23 +168,36 @@ class Runner:
         if staged.adopted is not None:
             size = staged.destination.stat().st_size
             return self._encoded(work, staged, staged.adopted, size, {"adopted": True})
-        with feeding(self._client, work.held, work.encode.log.head_since):
-            facts = self._encoder.encode(work.claim, staged, self._running(work))
+        with (
+            feeding(self._client, work.held, work.encode.log.head_since),
+            self._reading(work, staged.source) as source,
+        ):
+            facts = self._encoder.encode(work.claim, staged, self._running(work, source))
         work.held.suspension.end()
         sha256, size = _hashed(staged.temporary, work.held)
         return self._encoded(work, staged, sha256, size, facts)
 
     def _stream(self, work: Work) -> Journal:
         spec = work.claim.spec
-        source = find_source(spec.input, self._places.media_roots)
-        with feeding(self._client, work.held, work.encode.log.head_since):
-            self._streamer.stream(work.claim, source, self._running(work))
-        facts = {"rtmp_url": spec.rtmp_url, "is_test_source": source is None}
+        found = find_source(spec.input, self._places.media_roots)
+        with (
+            feeding(self._client, work.held, work.encode.log.head_since),
+            self._reading(work, found) as source,
+        ):
+            self._streamer.stream(work.claim, self._running(work, source))
+        facts = {"rtmp_url": spec.rtmp_url, "is_test_source": found is None}
         result = self._result(work).model_copy(update={"metrics": facts | _how_run(work)})
         return work.journal.model_copy(update={"phase": Phase.ENCODED, "result": result})
 
-    def _running(self, work: Work) -> Running:
-        return Running(work.held, work.encode, partial(self._started, work))
+    def _reading(self, work: Work, source: str | None) -> AbstractContextManager[Reading]:
+        return reading(
+            source,
+            folder=self._spool.input_folder(work.journal),
+            networks=self._places.allow_networks,
+        )
+
+    def _running(self, work: Work, source: Reading) -> Running:
+        return Running(work.held, work.encode, partial(self._started, work), source)
 
     def _started(self, work: Work, process: ProcessIdentity) -> None:
         self._note(work, pid=process.pid, start_identity=process.start_identity)

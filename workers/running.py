@@ -15,6 +15,7 @@ from workers.ffmpeg.probe import ProbeFailed, probe
 from workers.ffmpeg.process import FfmpegProcess, ProcessEnd, ProcessIdentity
 from workers.ffmpeg.target import Target
 from workers.ledger import Held, Progress
+from workers.reading import Reading
 from workers.tracing import span
 
 T = TypeVar("T")
@@ -61,8 +62,9 @@ WHOLE = Share()
 class Running:
     """The processes of one attempt, one after the other, in its own thread."""
 
-    def __init__(self, held: Held, encode: Encode, on_start: OnStart) -> None:
+    def __init__(self, held: Held, encode: Encode, on_start: OnStart, source: Reading) -> None:
         self.held = held
+        self.source = source
         self.encode = encode
         self._on_start = on_start
 
@@ -130,7 +132,11 @@ class Running:
         )
         try:
             return probe(
-                location, timeout_seconds=seconds, count_frames=count_frames, on_start=held.on_stop
+                location,
+                timeout_seconds=seconds,
+                count_frames=count_frames,
+                environment=self.source.environment,
+                on_start=held.on_stop,
             )
         except ProbeFailed:
             check_not_stopped(held)
@@ -138,12 +144,12 @@ class Running:
         finally:
             held.on_stop(None)
 
-    def source_facts(self, location: str | None) -> MediaFacts | None:
+    def source_facts(self) -> MediaFacts | None:
         """What the source is, None for the test source; AttemptFailed where it is unusable."""
-        if location is None:
+        if self.source.location is None:
             return None
         try:
-            return self.probed(location, "probing")
+            return self.probed(self.source.location, "probing")
         except ProbeFailed as error:
             raise AttemptFailed(error.failure_class, error.message) from error
 

@@ -80,6 +80,10 @@ class Spool:
             sync_folder(self._folder)
         write_durably(folder / JOURNAL_FILE, journal.model_dump_json(exclude_none=True))
 
+    def input_folder(self, journal: Journal) -> Path:
+        """Where the attempt's input lies, alone; removed with the attempt at the latest."""
+        return self._folder_of(journal) / "input"
+
     def remove(self, journal: Journal) -> None:
         """Forget an attempt."""
         shutil.rmtree(self._folder_of(journal), ignore_errors=True)

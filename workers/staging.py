@@ -7,15 +7,17 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from ffrtmp.domain.locations import is_local
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import ClaimAnswer
+from workers.addresses import Networks
 from workers.errors import AttemptFailed
 from workers.files import sha256_of
+from workers.sources import FileState, check_unchanged, find_source, state_of
 
 PART_SUFFIX = ".part"
 MAX_NAME_BYTES = 255
 MAX_ATTEMPT_DIGITS = 10
-URL_START = re.compile(r"https?://", re.IGNORECASE)
 REFUSALS = {
     errno.ENOSPC: FailureClass.NO_SPACE,
     errno.EDQUOT: FailureClass.NO_SPACE,
@@ -27,16 +29,6 @@ REFUSALS = {
     errno.ENAMETOOLONG: FailureClass.OUTPUT_REFUSED,
     errno.ELOOP: FailureClass.OUTPUT_REFUSED,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileState:
-    """Which file lies at a path, and which content, as far as one can tell without reading it."""
-
-    device: int
-    inode: int
-    size: int
-    modified_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +49,15 @@ class Staged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """The folders a node works in; no ``media_roots`` allows inputs from everywhere."""
+    """The folders a node works in, and what it may read from.
+
+    Local inputs lie under ``media_roots``, remote ones at public addresses or in
+    ``allow_networks``.
+    """
 
     output_folder: Path
     media_roots: tuple[Path, ...] = ()
+    allow_networks: Networks = ()
 
 
 def stage(claim: ClaimAnswer, places: Places) -> Staged:
@@ -70,7 +67,7 @@ def stage(claim: ClaimAnswer, places: Places) -> Staged:
     _refuse_odd_destination(destination, source)
     return Staged(
         source=source,
-        source_state=_state_of(source),
+        source_state=state_of(source),
         destination=destination,
         temporary=part_path(destination, claim.job_id, claim.attempt),
         adopted=_adopted(destination, claim),
@@ -79,32 +76,8 @@ def stage(claim: ClaimAnswer, places: Places) -> Staged:
 
 def check_source_unchanged(staged: Staged) -> None:
     """AttemptFailed where a local input is not the file any more that it was when staged."""
-    if staged.source_state is None:
-        return
-    now = _state_of(staged.source)
-    if now is None:
-        raise AttemptFailed(
-            FailureClass.INPUT_MISSING, f"input {staged.source} disappeared while it was encoded"
-        )
-    if now != staged.source_state:
-        raise AttemptFailed(
-            FailureClass.BAD_INPUT, f"input {staged.source} changed while it was encoded"
-        )
-
-
-def _state_of(source: str | None) -> FileState | None:
-    if source is None or URL_START.match(source):
-        return None
-    try:
-        found = Path(source).stat()
-    except OSError:
-        return None
-    return FileState(
-        device=found.st_dev,
-        inode=found.st_ino,
-        size=found.st_size,
-        modified_ns=found.st_mtime_ns,
-    )
+    if staged.source is not None and staged.source_state is not None:
+        check_unchanged(staged.source, staged.source_state)
 
 
 def part_path(destination: Path, job_id: str, attempt: int) -> Path:
@@ -136,30 +109,6 @@ def failure_of(error: OSError, *, default: FailureClass = FailureClass.AGENT) ->
     return AttemptFailed(REFUSALS.get(error.errno or 0, default), str(error))
 
 
-def find_source(location: str | None, roots: tuple[Path, ...]) -> str | None:
-    """Absolute path or URL, None for a test source; AttemptFailed says what is wrong."""
-    if location is None or URL_START.match(location):
-        return location
-    try:
-        path = Path(location).resolve(strict=True)
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        raise AttemptFailed(
-            FailureClass.INPUT_MISSING, f"input {location} does not exist on this node"
-        ) from None
-    except (OSError, RuntimeError) as error:
-        raise AttemptFailed(FailureClass.INPUT_REFUSED, f"input {location}: {error}") from error
-    if not stat.S_ISREG(mode):
-        raise AttemptFailed(FailureClass.INPUT_REFUSED, f"input {location} is not a file")
-    if roots and not any(path.is_relative_to(root.resolve()) for root in roots):
-        raise AttemptFailed(
-            FailureClass.INPUT_REFUSED, f"input {location} is outside this node's media roots"
-        )
-    if not os.access(path, os.R_OK):
-        raise AttemptFailed(FailureClass.INPUT_REFUSED, f"input {location} is not readable")
-    return str(path)
-
-
 def _destination(claim: ClaimAnswer, output_folder: Path) -> Path:
     named = claim.spec.output or f"{claim.scenario}-{claim.job_id}.{claim.spec.container}"
     path = output_folder.absolute() / named
@@ -181,7 +130,7 @@ def _refuse_odd_destination(destination: Path, source: str | None) -> None:
         raise failure_of(error, default=FailureClass.OUTPUT_REFUSED) from error
     if not stat.S_ISREG(mode):
         raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"output {destination} is not a file")
-    if source is not None and not URL_START.match(source) and destination.samefile(source):
+    if source is not None and is_local(source) and destination.samefile(source):
         raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"output {destination} is the input")
 
 

@@ -29,20 +29,20 @@ class Streamer:
         self._threads = threads
         self._targets = targets
 
-    def stream(self, claim: ClaimAnswer, location: str | None, running: Running) -> None:
-        """Publish ``location``, or a test source, to its end; AttemptFailed, AttemptStopped.
+    def stream(self, claim: ClaimAnswer, running: Running) -> None:
+        """Publish the source, or a test source, to its end; AttemptFailed, AttemptStopped.
 
         It ends in time for the next publisher where the lease cannot be renewed, and is never
         suspended.
         """
         spec, target, held = claim.spec, target_of(self._targets, claim), running.held
-        source = running.source_facts(location)
+        source = running.source_facts()
         plan = supported(lambda: plan_of(spec, source))
         running.encode.argv = supported(
             lambda: publish(
                 plan,
                 ffmpeg=self._ffmpeg,
-                source=location,
+                source=running.source.location,
                 rtmp_url=spec.rtmp_url or "",
                 threads=self._threads,
                 target=target,
@@ -51,7 +51,10 @@ class Streamer:
         await_lease(held)
         limit = spec.limits.timeout_seconds
         process = FfmpegProcess(
-            running.encode.argv, timeout_seconds=limit, leash_until=held.lease_until
+            running.encode.argv,
+            timeout_seconds=limit,
+            leash_until=held.lease_until,
+            environment=running.source.environment,
         )
         held.on_renewal(process.extend)
         try:

@@ -107,6 +107,7 @@ class Terminals(Farm):
         given = ["agent", "--register", "--master", self.api_url, "--address", address]
         given += _absent(arguments, "--state-dir", str(self.folder / address))
         given += _absent(arguments, "--work-dir", str(self.folder / "output"))
+        given += _absent(arguments, "--media-root", "/")
         given += _absent(arguments, "--metrics-port", str(free_port()))
         terminal = self.open(address, *given, *arguments)
         if wait:

@@ -121,6 +121,8 @@ class AgentProcess(Process):
             "busy_heartbeat_interval": 0.5,
             "poll_interval": 0.5,
             "drain_timeout": 0.2,
+            "media_roots": ["/"],
+            "allow_networks": ["127.0.0.1/32"],
             "metrics_port": None,
         }
         self.state = folder

@@ -188,7 +188,7 @@ class Node:
             client=self.master,
             encoder=Encoder(ffmpeg=ffmpeg, threads=1, targets=targets),
             streamer=Streamer(ffmpeg=ffmpeg, threads=1, targets=targets),
-            places=Places(output_folder=self.folder / "output"),
+            places=Places(output_folder=self.folder / "output", media_roots=(Path("/"),)),
             spool=self.spool,
             ledger=self.ledger,
             delivery=self.delivery,

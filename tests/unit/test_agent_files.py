@@ -40,7 +40,7 @@ def claim_of(
 
 
 def staged(tmp_path: Path, claim: ClaimAnswer, *roots: Path) -> Staged:
-    return stage(claim, Places(output_folder=tmp_path / "out", media_roots=roots))
+    return stage(claim, Places(output_folder=tmp_path / "out", media_roots=roots or (tmp_path,)))
 
 
 def refusal(tmp_path: Path, claim: ClaimAnswer, *roots: Path) -> FailureClass:

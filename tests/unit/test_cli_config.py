@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ def test_agent_hands_its_settings_on_in_the_environment_alone(
     executed: list[tuple[list[str], dict[str, str]]],
 ) -> None:
     flags = ["--queues", "live,batch", "--media-root", "/a", "--media-root", "/b", "--slots", "3"]
+    flags += ["--allow-network", "10.0.0.0/8", "--allow-network", "fd00::/8"]
     with pytest.raises(Replaced):
         run(["agent", "--register", "--master", "http://m:1", "--api-key", "k", *flags])
     [(arguments, environment)] = executed
@@ -82,6 +84,7 @@ def test_agent_hands_its_settings_on_in_the_environment_alone(
     assert (settings.master_url, settings.api_key, settings.slots) == ("http://m:1", "k", 3)
     assert settings.queues == ["live", "batch"]
     assert settings.media_roots == [Path("/a"), Path("/b")]
+    assert settings.allow_networks == [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 
 
 @pytest.mark.parametrize(
@@ -103,6 +106,8 @@ def test_agent_hands_its_settings_on_in_the_environment_alone(
         ("worker: {queues: []}", "worker.queues"),
         ("worker: {queues: [LIVE]}", "worker.queues.0"),
         ("worker: {address: ''}", "worker.address"),
+        ("worker: {allow_networks: [10.0.0.1/8]}", "worker.allow_networks.0: 10.0.0.1/8 has host"),
+        ("worker: {allow_networks: [inside]}", "give a network such as 10.0.0.0/8"),
         ("worker: {master_url: 'host:8080'}", "worker.master_url"),
         ("master: {port: 1, port: 2}", "'port' is given twice"),
         ("master: {port: 1}\nmaster: {}", "'master' is given twice"),

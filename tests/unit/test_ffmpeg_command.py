@@ -34,7 +34,7 @@ def test_remote_source_is_read_by_http_alone_and_reconnects() -> None:
     arguments = argv("https://host/x.mp4")
 
     assert after(arguments, "-i") == "https://host/x.mp4"
-    assert after(arguments, "-protocol_whitelist") == "http,https,tcp,tls,crypto"
+    assert after(arguments, "-protocol_whitelist") == "http,https,tcp,tls,httpproxy"
     assert after(arguments, "-reconnect") == "1"
 
 

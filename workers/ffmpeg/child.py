@@ -19,6 +19,8 @@ MINIMAL_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
 SVT_LOG=2 keeps SVT-AV1's banner out of the job's log; it has no option for that. CUDA counts the
 fastest GPU first unless it is told to count as NVML does, whose index names the GPU.
 """
+NO_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType({})
+"""Of a child that needs nothing besides."""
 
 
 def dying_with_parent(limits: Mapping[int, int] | None = None) -> Callable[[], None]:

@@ -9,6 +9,7 @@ from typing import Final
 from ffrtmp.domain.media import Audio, Container
 from ffrtmp.domain.parameters import TEST_FPS
 from workers.errors import UnsupportedSpec
+from workers.ffmpeg.inputs import access
 from workers.ffmpeg.pictures import PicturePlan
 from workers.ffmpeg.plan import Plan
 from workers.ffmpeg.sounds import TEST_RATE, SoundPlan
@@ -19,8 +20,6 @@ TEST_TITLE: Final = "ffrtmp test source"
 
 _FORMATS: Final = {Container.MP4: "mp4", Container.MKV: "matroska", Container.WEBM: "webm"}
 _NETWORK_TIMEOUT_MICROSECONDS: Final = 15_000_000
-_FILE_PROTOCOLS: Final = "file"
-_REMOTE_PROTOCOLS: Final = "http,https,tcp,tls,crypto"
 _AUDIO_ENCODERS: Final = {Audio.AAC: "aac", Audio.OPUS: "libopus"}
 
 
@@ -105,26 +104,15 @@ def _encoded(
     )
 
 
-def is_remote(source: str) -> bool:
-    """True for an http(s) URL."""
-    return source.lower().startswith(("http://", "https://"))
-
-
 def _threads(threads: int | None) -> tuple[str, ...]:
     return () if threads is None else ("-threads", str(threads))
 
 
 def _source(source: str) -> tuple[str, ...]:
-    if not is_remote(source):
-        if not source.startswith("/"):
-            raise UnsupportedSpec(f"{source!r} is not absolute")
-        return ("-protocol_whitelist", _FILE_PROTOCOLS, "-i", f"file:{source}")
-    return (
-        *("-protocol_whitelist", _REMOTE_PROTOCOLS),
-        *("-rw_timeout", str(_NETWORK_TIMEOUT_MICROSECONDS)),
-        *("-reconnect", "1", "-reconnect_streamed", "1", "-reconnect_delay_max", "5"),
-        *("-i", source),
-    )
+    try:
+        return access(source).arguments()
+    except ValueError as error:
+        raise UnsupportedSpec(str(error)) from error
 
 
 def _test_source(plan: Plan, picture: PicturePlan, *options: str) -> tuple[str, ...]:

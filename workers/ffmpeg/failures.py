@@ -153,6 +153,7 @@ _RULES: Final = _rules(
     (r"Stream ends prematurely at", _C.CONNECTION),
     (r"SSL routines|TLS handshake|certificate verify failed|Unable to open .*tls", _C.CONNECTION),
     (r"Protocol '\S*' not on whitelist", _C.INPUT_REFUSED),
+    (r"Format not on whitelist", _C.BAD_INPUT),
     (r"Protocol not found$|Port missing in uri", _C.INPUT_REFUSED),
     (r"Error opening input: Input/output error$", _C.CONNECTION),
     # the encoder's device: what fails for want of it, memory included, is not at fault

@@ -4,13 +4,13 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from resource import RLIMIT_AS, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE
 from typing import Any, Final
 
 from ffrtmp.domain.retry import FailureClass
-from workers.ffmpeg.child import MINIMAL_ENVIRONMENT, dying_with_parent
+from workers.ffmpeg.child import MINIMAL_ENVIRONMENT, NO_ENVIRONMENT, dying_with_parent
 from workers.ffmpeg.facts import AudioFacts, MediaFacts, VideoFacts
 
 MEMORY_LIMIT_BYTES: Final = 4 << 30
@@ -31,12 +31,14 @@ def probe(
     *,
     timeout_seconds: float = 30,
     count_frames: bool = False,
+    environment: Mapping[str, str] = NO_ENVIRONMENT,
     on_start: Callable[[Callable[[], None]], None] = lambda _kill: None,
 ) -> MediaFacts:
     """The facts of an absolute path or an http(s) URL; raises ProbeFailed.
 
     ``on_start`` is given what ends the probe early, from any thread.
 
+    ``environment`` is the child's beside what every child gets: the way to the gate.
     ``count_frames`` reads the file to its end: for outputs. Otherwise only the beginning is
     read and, of a local file, the end, which shows a file that breaks off.
     """
@@ -53,7 +55,7 @@ def probe(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=dict(MINIMAL_ENVIRONMENT),
+        env={**MINIMAL_ENVIRONMENT, **environment},
         start_new_session=True,
         preexec_fn=dying_with_parent(limits),
     ) as child:

@@ -16,11 +16,14 @@ from typing import Any, Final, cast
 import av
 import av.container
 import av.error
+import av.logging
 import av.stream
 from av.format import Flags
 from av.stream import Disposition
 
+from ffrtmp.domain.locations import is_local
 from ffrtmp.domain.retry import FailureClass
+from workers.ffmpeg.inputs import access
 
 OPEN_TIMEOUT_SECONDS: Final = 20.0
 READ_TIMEOUT_SECONDS: Final = 10.0
@@ -68,21 +71,21 @@ def main(arguments: list[str]) -> int:
 
 def look(location: str, *, count: bool) -> dict[str, Any]:
     """The facts of the location, as JSON."""
-    is_remote = re.match(r"https?://", location) is not None
-    size = None if is_remote else _check_file(location)
-    with _opened(location, is_remote=is_remote) as media:
+    is_url = not is_local(location)
+    size = None if is_url else _check_file(location)
+    with _opened(location) as media:
         video = _main_video(location, media)
-        extent = None if is_remote and not count else _extent(location, media, video, count=count)
+        extent = None if is_url and not count else _extent(location, media, video, count=count)
         facts = {
             "container": media.format.name,
             "duration_seconds": _seconds(media.duration, Fraction(1, 1_000_000)),
-            "has_one_clock": is_remote or not _may_jump(media),
-            "size_bytes": size if not is_remote else (media.size if media.size > 0 else None),
+            "has_one_clock": is_url or not _may_jump(media),
+            "size_bytes": size if not is_url else (media.size if media.size > 0 else None),
             "video": _video_facts(media, video, extent, count=count),
             "audio": [_audio_facts(media, track, extent) for track in media.streams.audio],
         }
         index = video.index
-    with _opened(location, is_remote=is_remote) as media:  # from the beginning again
+    with _opened(location) as media:  # from the beginning again
         return {**facts, "rotation_degrees": _rotation(media, index)}
 
 
@@ -95,12 +98,32 @@ def _check_file(location: str) -> int:
     return status.st_size
 
 
-def _opened(location: str, *, is_remote: bool) -> av.container.InputContainer:
-    if not is_remote:
-        return av.open(f"file:{Path(location).absolute()}", options={"protocol_whitelist": "file"})
-    options = {"protocol_whitelist": "http,https,tcp,tls,crypto", "reconnect": "1"}
-    timeouts = (OPEN_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
-    return av.open(location, options=options, timeout=timeouts)
+def _opened(location: str) -> av.container.InputContainer:
+    is_url = not is_local(location)
+    how = access(location if is_url else str(Path(location).absolute()))
+    timeouts = (OPEN_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS) if is_url else None
+    av.logging.set_level(av.logging.ERROR)  # which list refused it, only the log says
+    try:
+        return av.open(how.url, options=how.for_probe(), timeout=timeouts)
+    except av.error.ArgumentError as error:
+        raise _not_listed(location, error) from error
+    finally:
+        av.logging.set_level(None)
+
+
+def _not_listed(location: str, error: av.error.ArgumentError) -> Exception:
+    """Refused where a list of ours is the reason, else the error itself."""
+    _, name, message = cast("tuple[int, str, str] | None", error.log) or (0, "", "")
+    if message.startswith("Format not on whitelist"):
+        return Refused(
+            FailureClass.BAD_INPUT, f"{location}: is of the format {name}, which is not read here"
+        )
+    if (protocol := re.match(r"Protocol '(\S*)' not on whitelist", message)) is not None:
+        return Refused(
+            FailureClass.INPUT_REFUSED,
+            f"{location}: leads to the protocol {protocol[1]}, which is not read here",
+        )
+    return error
 
 
 def _main_video(location: str, media: av.container.InputContainer) -> av.VideoStream:

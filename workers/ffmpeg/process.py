@@ -9,13 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from workers.ffmpeg import leash
-from workers.ffmpeg.child import MINIMAL_ENVIRONMENT, dying_with_parent
+from workers.ffmpeg.child import MINIMAL_ENVIRONMENT, NO_ENVIRONMENT, dying_with_parent
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.progress import Progress, ProgressReader
 
@@ -61,8 +61,11 @@ class FfmpegProcess:
         grace_seconds: float = 2.0,
         working_directory: Path | None = None,
         leash_until: float | None = None,
+        environment: Mapping[str, str] = NO_ENVIRONMENT,
     ) -> None:
         """``grace_seconds`` lie between SIGTERM and SIGKILL when the time-out ends the run.
+
+        ``environment`` is the process's beside what every child gets.
 
         ``timeout_seconds`` counts only while the run is not suspended.
 
@@ -71,6 +74,7 @@ class FfmpegProcess:
         """
         self._argv = tuple(argv)
         self._leash_until = leash_until
+        self._environment = {**MINIMAL_ENVIRONMENT, **environment}
         self.timeout_seconds = timeout_seconds
         self._grace_seconds = grace_seconds
         self._working_directory = working_directory
@@ -115,7 +119,7 @@ class FfmpegProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                env=dict(MINIMAL_ENVIRONMENT),
+                env=self._environment,
                 cwd=self._working_directory,
                 start_new_session=True,
                 preexec_fn=dying_with_parent(),

@@ -1,0 +1,30 @@
+"""One node for all attacks of a module: what one leaves behind the next would see."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.agents import Master, kill_tree
+from tests.security.attacker import WebServer, web_server
+from tests.security.target import Target
+
+
+@pytest.fixture(scope="session")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    folder: Path = tmp_path_factory.mktemp("target")
+    master = Master(folder)
+    try:
+        attacked = Target(folder, master)
+        try:
+            yield attacked
+        finally:
+            kill_tree(attacked.agent)
+    finally:
+        master.close()
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    with web_server() as server:
+        yield server

@@ -1,0 +1,73 @@
+"""How an attempt's children reach its source, and what they ran into on the way."""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ffrtmp.domain.locations import Kind, kind_of
+from ffrtmp.domain.retry import FailureClass
+from workers.addresses import Networks
+from workers.errors import AttemptFailed
+from workers.ffmpeg.child import NO_ENVIRONMENT
+from workers.gate import Gate
+from workers.sources import laid_out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A source while it may be read.
+
+    ``location`` is what children open, with ``environment`` beside their own; None is a test
+    source.
+    """
+
+    location: str | None
+    environment: Mapping[str, str]
+
+
+@contextmanager
+def reading(source: str | None, *, folder: Path, networks: Networks) -> Iterator[Reading]:
+    """Let children read an absolute path or a URL within the block.
+
+    ``folder`` is the attempt's own, made and removed here. AttemptFailed where the source led to
+    a host that is refused, whatever came of it; other failures name the source as the job does.
+    """
+    with ExitStack() as stack:
+        location = stack.enter_context(laid_out(source, folder))
+        gate = None
+        if source is not None and kind_of(source) in (Kind.HTTP, Kind.RTMP):
+            gate = stack.enter_context(Gate(networks))
+        environment = NO_ENVIRONMENT if gate is None else {**gate.environment, **trusted()}
+        try:
+            yield Reading(location=location, environment=environment)
+        except AttemptFailed as failure:
+            raise _explained(failure, source, location, gate) from failure
+        if gate is not None and gate.refused is not None:
+            raise _led_astray(source, gate.refused)
+
+
+def trusted() -> Mapping[str, str]:
+    """What names this host's certificate authorities to OpenSSL; SSL_CERT_FILE is honoured."""
+    found = ssl.get_default_verify_paths()
+    named = {"SSL_CERT_FILE": found.cafile, "SSL_CERT_DIR": found.capath}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _explained(
+    failure: AttemptFailed, source: str | None, location: str | None, gate: Gate | None
+) -> AttemptFailed:
+    if gate is not None and gate.refused is not None:
+        return _led_astray(source, gate.refused)
+    message = failure.message
+    if source is not None and location is not None:
+        message = message.replace(location, source)
+    unreachable = None if gate is None else gate.unreachable
+    if unreachable is not None and failure.failure_class is FailureClass.CONNECTION:
+        message = f"input {source}: {unreachable}"
+    return AttemptFailed(failure.failure_class, message, exit_code=failure.exit_code)
+
+
+def _led_astray(source: str | None, refused: str) -> AttemptFailed:
+    return AttemptFailed(FailureClass.INPUT_REFUSED, f"input {source}: {refused}")
