@@ -16,6 +16,7 @@ from ffrtmp.domain.media import (
     Verify,
 )
 from ffrtmp.domain.spec import JobSpec
+from ffrtmp.domain.unbuilt import missing
 
 WEBM_CODECS: Final = (Codec.VP9, Codec.AV1)
 HLS_CODECS: Final = (Codec.H264, Codec.HEVC, Codec.AV1)
@@ -41,6 +42,9 @@ def check(spec: JobSpec, *, asked_gpu: Hardware) -> None:
             raise invalid(parameter, message)
     if spec.is_two_pass and asked_gpu not in (Hardware.AUTO, Hardware.CPU):
         raise invalid("two_pass", f"GPUs encode in one pass, and hardware is {asked_gpu}")
+    for parameter in missing(spec):
+        field = "engine" if parameter == "engine" else None
+        raise invalid(parameter, "this release does not do that yet", field=field)
 
 
 def _outputs(spec: JobSpec) -> Iterator[Fault]:

@@ -62,11 +62,11 @@ class Target:
         known = {node.address: node.id for node in self.master.client.nodes().nodes}
         own = known[self.agent.state.name]
         self.master.client.drain(own)
-        other = AgentProcess(
-            self.master.url,
-            folder / "other",
-            **{"media_roots": [self.media], "allow_networks": ["127.0.0.1/32"]} | settings,
-        )
+        given: dict[str, Any] = {
+            "media_roots": [self.media],
+            "allow_networks": ["127.0.0.1/32"],
+        }
+        other = AgentProcess(self.master.url, folder / "other", **(given | settings))
         try:
             yield other.ready()
         finally:

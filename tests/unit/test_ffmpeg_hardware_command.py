@@ -26,7 +26,8 @@ def argv(target: Target, *, source: str | None = "/in.mkv", **changes: Any) -> l
 def video(target: Target, **changes: Any) -> str:
     """The options of the video encoder alone."""
     arguments = argv(target, **changes)
-    return " ".join(arguments[arguments.index("-c:v") : arguments.index("-map", 20)])
+    begin = arguments.index("-c:v")
+    return " ".join(arguments[begin : arguments.index("-map", begin)])
 
 
 def after(arguments: list[str], option: str) -> str:

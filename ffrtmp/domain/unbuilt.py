@@ -1,0 +1,31 @@
+"""What a job can say and no node of this release does yet: refused by name, never ignored."""
+
+from collections.abc import Iterator
+
+from ffrtmp.domain.locations import Kind, kind_of
+from ffrtmp.domain.media import DynamicRange, Engine, Verify
+from ffrtmp.domain.spec import JobSpec
+
+
+def missing(spec: JobSpec) -> Iterator[str]:
+    """The parameters that ask for it."""
+    limits = spec.limits
+    asked = {
+        "output_mode": spec.makes_folder and spec.output_mode == "hls",
+        "renditions": spec.makes_folder,
+        "two_pass": spec.is_two_pass,
+        "max_bitrate": any(rendition.max_bits_per_second for rendition in spec.renditions),
+        "bit_depth": spec.bit_depth is not None,
+        "dynamic_range": spec.dynamic_range is not DynamicRange.KEEP,
+        "loop": spec.is_looped,
+        "verify": spec.verify is not Verify.PROBE,
+        "input": spec.input is not None and kind_of(spec.input) not in (Kind.PATH, Kind.HTTP),
+        "output": spec.output is not None and kind_of(spec.output) is not Kind.PATH,
+        "resource_limits.max_cpu_percent": limits.max_cpu_percent is not None,
+        "resource_limits.max_memory_mb": limits.max_memory_mb is not None,
+        "resource_limits.max_disk_mb": limits.max_disk_mb is not None,
+    }
+    yield from (name for name, is_asked in asked.items() if is_asked)
+    yield from spec.quality.metrics[:1]
+    if spec.engine is Engine.GSTREAMER:
+        yield "engine"
