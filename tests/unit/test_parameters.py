@@ -1,0 +1,154 @@
+"""What a job's parameters come to, and which contradict each other."""
+
+from typing import Any
+
+import pytest
+
+from ffrtmp.domain.errors import InvalidRequest
+from ffrtmp.domain.locations import check_input, check_output
+from ffrtmp.domain.media import Engine
+from ffrtmp.domain.parameters import JobParameters, resolve
+from ffrtmp.domain.scenario import parse_scenario
+from ffrtmp.domain.spec import JobSpec
+from ffrtmp.domain.unbuilt import missing
+from ffrtmp.schemas import Parameters
+
+
+def resolved(scenario: str = "h264", engine: Engine = Engine.AUTO, **given: Any) -> JobSpec:
+    """The spec of a job, or what refuses it."""
+    parameters: JobParameters = Parameters.model_validate(given).to_domain()
+    return resolve(parse_scenario(scenario), parameters, engine)
+
+
+@pytest.fixture
+def everything_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if this release did all that jobs can say."""
+    monkeypatch.setattr("ffrtmp.domain.contradictions.missing", lambda _: ())
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"crf": 20, "bitrate": "2M"}, "crf"),
+        ({"crf": 52}, "crf"),
+        ({"bitrate": "2M", "max_bitrate": "1M"}, "max_bitrate"),
+        ({"two_pass": True}, "two_pass"),
+        ({"two_pass": True, "bitrate": "1M", "hardware": "gpu"}, "two_pass"),
+        ({"bit_depth": 9}, "bit_depth"),
+        ({"container": "webm"}, "container"),
+        ({"container": "mkv", "output": "/out/a.mp4"}, "container"),
+        ({"output": "/out/a.mp4", "input": "/out/a.mp4"}, "output"),
+        ({"output": "/out/a.mp4", "output_mode": "hls"}, "output"),
+        ({"container": "mkv", "output_mode": "hls"}, "container"),
+        ({"audio": "opus", "output_mode": "hls"}, "audio"),
+        ({"loop": True, "input": "/in.mp4"}, "loop"),
+        ({"input": "srt://host:1"}, "input"),
+        ({"audio": "none", "audio_tracks": [1]}, "audio_tracks"),
+        ({"audio": "copy", "audio_channels": "mono"}, "audio_channels"),
+        ({"audio": "copy", "audio_bitrate": "64k"}, "audio_bitrate"),
+        ({"renditions": [{"resolution": "720p"}], "bitrate": "1M"}, "bitrate"),
+        ({"renditions": [{"resolution": "720p"}], "resolution": "720p"}, "renditions"),
+        ({"renditions": [{"resolution": "720p"}, {"resolution": "720p"}]}, "renditions"),
+        ({"renditions": [{"resolution": "720p", "name": "audio"}]}, "renditions"),
+        ({"renditions": [{"resolution": "720p", "crf": 99}]}, "renditions.0.crf"),
+    ],
+)
+def test_contradiction_is_refused_by_name(
+    everything_built: None, given: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        resolved(**given)
+
+    assert refused.value.field == f"parameters.{field}"
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"renditions": [{"resolution": "720p"}]}, "renditions"),
+        ({"bit_depth": 10}, "bit_depth"),
+        ({"vmaf": True}, "vmaf"),
+        ({"verify": "decode"}, "verify"),
+        ({"min_vmaf": 93}, "vmaf"),
+        ({"audio": "opus"}, "audio"),
+    ],
+)
+def test_stream_refuses_what_leaves_no_file(
+    everything_built: None, given: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        resolved(output_mode="rtmp", rtmp_url="rtmp://host/app/name", **given)
+
+    assert refused.value.field == f"parameters.{field}"
+
+
+def test_two_passes_of_av1_are_refused(everything_built: None) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        resolved("av1", two_pass=True, bitrate="1M")
+
+    assert refused.value.field == "parameters.two_pass"
+
+
+def test_gstreamer_is_refused_for_files(everything_built: None) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        resolved(engine=Engine.GSTREAMER)
+
+    assert refused.value.field == "engine"
+
+
+def test_ladder_scenario_makes_an_hls_folder_of_capped_renditions(everything_built: None) -> None:
+    spec = resolved("abr-720p-h264")
+
+    assert (spec.output_mode, spec.makes_folder, spec.may_upscale) == ("hls", True, False)
+    assert [rendition.name for rendition in spec.renditions] == ["720p", "480p", "360p"]
+    assert all(r.crf == 23 and r.max_bits_per_second for r in spec.renditions)
+
+
+def test_quality_gate_measures_vmaf(everything_built: None) -> None:
+    assert resolved(min_vmaf=93.5).quality.metrics == ("vmaf",)
+
+
+def test_two_passes_run_on_the_cpu(everything_built: None) -> None:
+    assert resolved(two_pass=True, bitrate="1M").hardware == "cpu"
+
+
+def test_what_no_node_does_yet_is_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest, match="this release does not do that yet") as refused:
+        resolved(psnr=True)
+
+    assert refused.value.field == "parameters.psnr"
+
+
+def test_nothing_of_a_usual_job_is_missing() -> None:
+    assert list(missing(resolved("1080p30-h264", input="/in.mp4", output="/out/a.mp4"))) == []
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *("concat:a|b", "subfile:,,x", "data:,x", "gopher://h/x", "ftp://h/x", "pipe:0", "fd:0"),
+        *("unix:/x", "tee:x", "crypto:x", "file:/etc/passwd", "-version", "http:x"),
+        *("http://", "https://user:secret@host/x", "s3://Bucket/x", "s3://bucket", "srt://host"),
+        *("srt://host:1?passphrase=secret", "rtmp://host/a", "a\nb", "http://h:99999/x"),
+    ],
+)
+def test_input_by_other_protocols_or_with_secrets_is_refused(location: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        check_input(location)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *("/a/b.mp4", "lavfi", "http://h/x?token=1", "https://h:8/x", "s3://bucket-1/a/b.mp4"),
+        *("rtmp://h/a/b", "srt://h:9000", "srt://h:9000?streamid=live"),
+    ],
+)
+def test_input_by_a_known_protocol_is_taken(location: str) -> None:
+    assert check_input(location) == location
+
+
+@pytest.mark.parametrize("location", ["../a.mp4", "s3://bucket/../a.mp4", "rtmp://h/a/b", "/"])
+def test_output_elsewhere_is_refused(location: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        check_output(location)
