@@ -55,11 +55,15 @@ def sizes(source: MediaFacts, **changes: Any) -> tuple[str, str, Fraction]:
 def test_picture_keeps_its_displayed_shape_within_the_asked_frame(
     source: MediaFacts, inner: str
 ) -> None:
-    assert sizes(source, width=640, height=480) == ("640x480", inner, 1)
+    assert sizes(source, width=640, height=480) == ("640x480", inner, Fraction(1))
 
 
 def test_inside_makes_the_picture_without_bars() -> None:
-    assert sizes(shot(640, 360), width=320, height=320, fit="inside") == ("320x180", "320x180", 1)
+    assert sizes(shot(640, 360), width=320, height=320, fit="inside") == (
+        "320x180",
+        "320x180",
+        Fraction(1),
+    )
 
 
 def test_picture_is_not_enlarged_where_that_was_refused() -> None:
