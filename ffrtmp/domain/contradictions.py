@@ -37,7 +37,7 @@ def check(spec: JobSpec, *, asked_gpu: Hardware) -> None:
     """InvalidRequest names the first parameter that goes with another not at all."""
     if spec.engine is Engine.GSTREAMER:
         _check_gstreamer(spec)
-    for rule in (_outputs, _inputs, _containers, _streams, _passes, _sounds):
+    for rule in (_outputs, _inputs, _containers, _streams, _passes, _ceilings, _sounds):
         for parameter, message in rule(spec):
             raise invalid(parameter, message)
     if spec.is_two_pass and asked_gpu not in (Hardware.AUTO, Hardware.CPU):
@@ -112,6 +112,13 @@ def _passes(spec: JobSpec) -> Iterator[Fault]:
         yield "two_pass", "a live encode has no time for two"
     if any(rendition.bits_per_second is None for rendition in spec.renditions):
         yield "two_pass", "meets a bitrate; give one, or leave it out"
+
+
+def _ceilings(spec: JobSpec) -> Iterator[Fault]:
+    for rendition in spec.renditions:
+        has_both = rendition.bits_per_second is not None and rendition.max_bits_per_second
+        if spec.codec is Codec.AV1 and has_both:
+            yield "max_bitrate", "SVT-AV1 caps a crf, not a bitrate; give one of the two"
 
 
 def _sounds(spec: JobSpec) -> Iterator[Fault]:

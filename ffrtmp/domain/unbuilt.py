@@ -14,7 +14,6 @@ def missing(spec: JobSpec) -> Iterator[str]:
         "output_mode": spec.makes_folder and spec.output_mode == "hls",
         "renditions": spec.makes_folder,
         "two_pass": spec.is_two_pass,
-        "max_bitrate": any(rendition.max_bits_per_second for rendition in spec.renditions),
         "bit_depth": spec.bit_depth is not None,
         "dynamic_range": spec.dynamic_range is not DynamicRange.KEEP,
         "loop": spec.is_looped,

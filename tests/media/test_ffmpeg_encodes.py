@@ -219,6 +219,19 @@ def test_pixels_that_are_not_square_keep_the_display_shape(tmp_path: Path) -> No
     assert _bright_columns(tmp_path / "out.mp4") == pytest.approx((80, 240), abs=3)
 
 
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
+def test_ceiling_makes_the_file_of_a_quality_smaller(tmp_path: Path, codec: str) -> None:
+    best = {"codec": codec, "crf": 5, "duration_seconds": 2.0, "audio": "none"}
+    free, capped = tmp_path / "free", tmp_path / "capped"
+    free.mkdir()
+    capped.mkdir()
+
+    assert encode(free, **best) == []
+    assert encode(capped, **best, max_bits_per_second=60_000) == []
+
+    assert (capped / "out.mp4").stat().st_size < 0.7 * (free / "out.mp4").stat().st_size
+
+
 def test_cover_picture_of_a_song_is_no_video(tmp_path: Path) -> None:
     cover = make_clip(
         tmp_path / "cover.png", "-f", "lavfi", "-i", "color=red:size=300x300", "-frames:v", "1"

@@ -42,6 +42,7 @@ def specs(codec: Codec) -> Iterator[dict[str, Any]]:
         yield {"live": live}
         yield {"live": live, "crf": None, "bits_per_second": 300_000}
         yield {"live": live, "fps": None}
+    yield {"crf": 30, "max_bits_per_second": 300_000}
 
 
 def argv(target: Target, codec: Codec, folder: Path, **changes: Any) -> tuple[str, ...]:

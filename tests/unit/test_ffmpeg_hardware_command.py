@@ -95,6 +95,28 @@ def test_encoder_is_told_device_speed_rate_and_latency(
 
 
 @pytest.mark.parametrize(
+    ("target", "codec", "expected"),
+    [
+        (CPU, "h264", "-crf 30 -maxrate 1000000 -bufsize 2000000"),
+        (CPU, "vp9", "-crf 30 -b:v 1000000 -maxrate 1000000 -bufsize 2000000"),
+        (NVENC, "hevc", "-rc vbr -cq 30 -b:v 0 -maxrate 1000000 -bufsize 2000000"),
+        (QSV, "h264", "-global_quality 30 -b:v 750000 -maxrate 1000000 -bufsize 2000000"),
+        (
+            VAAPI,
+            "av1",
+            "-rc_mode QVBR -global_quality 120 -b:v 750000 -maxrate 1000000 -bufsize 2000000",
+        ),
+    ],
+)
+def test_quality_is_capped_by_the_ceiling_asked_for(
+    target: Target, codec: str, expected: str
+) -> None:
+    said = video(target, codec=codec, crf=30, max_bits_per_second=1_000_000)
+
+    assert f" {expected} " in f"{said} "
+
+
+@pytest.mark.parametrize(
     ("target", "codec", "crf", "expected"),
     [
         (NVENC, "h264", 0, "-cq 1"),

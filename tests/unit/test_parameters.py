@@ -82,6 +82,13 @@ def test_stream_refuses_what_leaves_no_file(
     assert refused.value.field == f"parameters.{field}"
 
 
+def test_bitrate_of_av1_has_no_ceiling() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        resolved("av1", bitrate="1M", max_bitrate="2M")
+
+    assert refused.value.field == "parameters.max_bitrate"
+
+
 def test_two_passes_of_av1_are_refused(everything_built: None) -> None:
     with pytest.raises(InvalidRequest) as refused:
         resolved("av1", two_pass=True, bitrate="1M")

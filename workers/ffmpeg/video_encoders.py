@@ -72,6 +72,8 @@ _INDEX_PER_CRF: Final = 4
 """libvpx and SVT-AV1 turn crf 0 to 63 into a quantizer index of four times that (255 at 63);
 VAAPI takes the index itself."""
 _WORST_INDEX: Final = 255
+_QVBR_SHARE: Final = Fraction(3, 4)
+"""Of the ceiling: QSV and VAAPI take one for QVBR only where the bit rate they aim at is lower."""
 
 
 def has_encoder(target: Target, codec: Codec) -> bool:
@@ -160,15 +162,25 @@ def _vp9(plan: Plan) -> tuple[str, ...]:
 
 def _software_rate(plan: Plan, picture: PicturePlan) -> tuple[str, ...]:
     if picture.bits_per_second is None:
-        # libvpx takes crf for a ceiling, not a target, unless the bit rate is 0
-        unbounded = ("-b:v", "0") if plan.codec is Codec.VP9 else ()
-        return (*("-crf", str(picture.crf)), *unbounded) if picture.crf is not None else ()
-    return _bit_rate(plan, picture.bits_per_second)
+        if picture.crf is None:
+            return ()
+        ceiling = picture.max_bits_per_second
+        # libvpx takes a bit rate beside crf for the ceiling, and has none only where it is 0
+        bound = ("-b:v", str(ceiling or 0)) if plan.codec is Codec.VP9 else ()
+        return ("-crf", str(picture.crf), *bound, *_ceiling(ceiling))
+    return _bit_rate(plan, picture, picture.bits_per_second)
 
 
-def _bit_rate(plan: Plan, bits: int) -> tuple[str, ...]:
-    ceiling = ("-maxrate", str(bits), "-bufsize", str(2 * bits)) if plan.is_low_latency else ()
-    return ("-b:v", str(bits), *ceiling)
+def _bit_rate(plan: Plan, picture: PicturePlan, bits: int) -> tuple[str, ...]:
+    ceiling = picture.max_bits_per_second
+    if ceiling is None and plan.is_low_latency:
+        ceiling = bits
+    return ("-b:v", str(bits), *_ceiling(ceiling))
+
+
+def _ceiling(bits: int | None) -> tuple[str, ...]:
+    """The most that comes out over a buffer of two seconds."""
+    return () if bits is None else ("-maxrate", str(bits), "-bufsize", str(2 * bits))
 
 
 def _nvenc(plan: Plan) -> tuple[str, ...]:
@@ -183,12 +195,12 @@ def _nvenc(plan: Plan) -> tuple[str, ...]:
 def _nvenc_rate(plan: Plan, picture: PicturePlan) -> tuple[str, ...]:
     if picture.bits_per_second is not None:
         mode = "cbr" if plan.is_low_latency else "vbr"
-        return ("-rc", mode, *_bit_rate(plan, picture.bits_per_second))
+        return ("-rc", mode, *_bit_rate(plan, picture, picture.bits_per_second))
     if picture.crf is None:
         return ()
     # without -b:v 0 ffmpeg's default of 2 Mbit/s would bound the quality
     quality = max(_BEST, min(_NVENC_WORST, picture.crf))
-    return ("-rc", "vbr", "-cq", str(quality), "-b:v", "0")
+    return ("-rc", "vbr", "-cq", str(quality), "-b:v", "0", *_ceiling(picture.max_bits_per_second))
 
 
 def _qsv(plan: Plan) -> tuple[str, ...]:
@@ -197,13 +209,18 @@ def _qsv(plan: Plan) -> tuple[str, ...]:
 
 
 def _qsv_rate(plan: Plan, picture: PicturePlan) -> tuple[str, ...]:
-    """Modes follow from the numbers: ICQ from a quality, CBR where bit rate and ceiling agree."""
+    """Modes follow from the numbers: ICQ from a quality, QVBR from a quality with a bit rate and
+    a ceiling, CBR where those two agree."""
     if picture.bits_per_second is not None:
-        return _bit_rate(plan, picture.bits_per_second)
+        return _bit_rate(plan, picture, picture.bits_per_second)
     if picture.crf is None:
         return ()
     scale = _ICQ_SCALE if plan.codec in (Codec.AV1, Codec.VP9) else 1
-    return ("-global_quality", str(max(_BEST, round(picture.crf * scale))))
+    quality = ("-global_quality", str(max(_BEST, round(picture.crf * scale))))
+    ceiling = picture.max_bits_per_second
+    if ceiling is None:
+        return quality
+    return (*quality, "-b:v", str(round(ceiling * _QVBR_SHARE)), *_ceiling(ceiling))
 
 
 def _vaapi(plan: Plan) -> tuple[str, ...]:
@@ -214,13 +231,19 @@ def _vaapi(plan: Plan) -> tuple[str, ...]:
 def _vaapi_rate(plan: Plan, picture: PicturePlan) -> tuple[str, ...]:
     if picture.bits_per_second is not None:
         mode = "CBR" if plan.is_low_latency else "VBR"
-        return ("-rc_mode", mode, *_bit_rate(plan, picture.bits_per_second))
+        return ("-rc_mode", mode, *_bit_rate(plan, picture, picture.bits_per_second))
     if picture.crf is None:
         return ()
-    if plan.codec in (Codec.AV1, Codec.VP9):  # they have no -qp
+    ceiling = picture.max_bits_per_second
+    index = max(_BEST, picture.crf)
+    if plan.codec in (Codec.AV1, Codec.VP9):
         index = max(_BEST, min(_WORST_INDEX, _INDEX_PER_CRF * picture.crf))
+    if ceiling is not None:
+        target = ("-b:v", str(round(ceiling * _QVBR_SHARE)), *_ceiling(ceiling))
+        return ("-rc_mode", "QVBR", "-global_quality", str(index), *target)
+    if plan.codec in (Codec.AV1, Codec.VP9):  # they have no -qp
         return ("-rc_mode", "CQP", "-global_quality", str(index))
-    return ("-rc_mode", "CQP", "-qp", str(max(_BEST, picture.crf)))
+    return ("-rc_mode", "CQP", "-qp", str(index))
 
 
 def _key_frames(
