@@ -4,16 +4,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ffrtmp.domain.media import Verify
 from ffrtmp.domain.retry import FailureClass
+from ffrtmp.domain.spec import Limits
 from ffrtmp.schemas import ClaimAnswer
 from workers.errors import AttemptFailed
 from workers.ffmpeg.command import transcode
+from workers.ffmpeg.decoding import decode
 from workers.ffmpeg.facts import MediaFacts
 from workers.ffmpeg.failures import classify
 from workers.ffmpeg.plan import Plan, plan_of
 from workers.ffmpeg.probe import ProbeFailed
 from workers.ffmpeg.process import FfmpegProcess
-from workers.ffmpeg.target import Target
+from workers.ffmpeg.target import CPU, Target
 from workers.ffmpeg.verify import differences
 from workers.hardware.devices import Targets
 from workers.running import PROBE_BASE_SECONDS, Encode, Running, Share, check_not_stopped, supported
@@ -45,7 +48,10 @@ class Encoder:
         for number, argv in enumerate(passes):
             share = Share(begin=number / len(passes), end=(number + 1) / len(passes))
             self._run(argv, claim, staged, plan, target, running, share)
-        return facts_of(self._verified(plan, staged.temporary, running)) | _planned(plan)
+        output = self._verified(plan, staged.temporary, running)
+        if spec.verify is Verify.DECODE:
+            self._decode(staged.temporary, output, spec.limits, running)
+        return facts_of(output) | _planned(plan)
 
     def _passes(
         self, plan: Plan, staged: Staged, target: Target, source: str | None
@@ -72,10 +78,11 @@ class Encoder:
     ) -> None:
         running.encode.argv = argv
         limits = claim.spec.limits
-        left = limits.timeout_seconds
-        if left is not None:
-            left = max(0.0, left - running.encode.seconds)
-        process = FfmpegProcess(argv, timeout_seconds=left, environment=running.source.environment)
+        process = FfmpegProcess(
+            argv,
+            timeout_seconds=_left(limits, running),
+            environment=running.source.environment,
+        )
         end = running.run(process, plan.expected_seconds, share=share)
         check_not_stopped(running.held)
         if not end.timed_out:
@@ -96,6 +103,35 @@ class Encoder:
         if wrong:
             raise _wrong("; ".join(wrong), running.encode)
         return output
+
+    def _decode(self, path: Path, output: MediaFacts, limits: Limits, running: Running) -> None:
+        """AttemptFailed where some of the file does not decode."""
+        beside = running.beside()
+        process = FfmpegProcess(
+            decode(path, ffmpeg=self._ffmpeg, threads=self._threads),
+            timeout_seconds=_left(limits, running),
+        )
+        end = beside.run(process, output.duration_seconds, share=Share(phase="decoding", begin=1.0))
+        check_not_stopped(running.held)
+        if end.timed_out or end.signal is not None:
+            beside.require_success(end, CPU, timeout_seconds=limits.timeout_seconds)
+        if end.exit_code != 0:
+            said = classify(exit_code=end.exit_code, signal=None, stderr=beside.encode.log.text())
+            raise AttemptFailed(
+                FailureClass.OUTPUT_WRONG, f"the output does not decode: {said.message}"
+            )
+        if beside.encode.frames != output.video.frames:
+            raise AttemptFailed(
+                FailureClass.OUTPUT_WRONG,
+                f"{beside.encode.frames} of {output.video.frames} frames decode",
+            )
+
+
+def _left(limits: Limits, running: Running) -> float | None:
+    """What remains of the time-out, None where there is none."""
+    if limits.timeout_seconds is None:
+        return None
+    return max(0.0, limits.timeout_seconds - running.encode.seconds)
 
 
 def target_of(targets: Targets, claim: ClaimAnswer) -> Target:

@@ -68,6 +68,10 @@ class Running:
         self.encode = encode
         self._on_start = on_start
 
+    def beside(self) -> "Running":
+        """For a process that looks at what was encoded: its log and counts are its own."""
+        return Running(self.held, Encode(log=BoundedLog()), self._on_start, self.source)
+
     def run(
         self,
         process: FfmpegProcess,

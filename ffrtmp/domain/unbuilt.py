@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ffrtmp.domain.locations import Kind, kind_of
-from ffrtmp.domain.media import DynamicRange, Engine, Verify
+from ffrtmp.domain.media import DynamicRange, Engine
 from ffrtmp.domain.spec import JobSpec
 
 
@@ -17,7 +17,6 @@ def missing(spec: JobSpec) -> Iterator[str]:
         "bit_depth": spec.bit_depth is not None,
         "dynamic_range": spec.dynamic_range is not DynamicRange.KEEP,
         "loop": spec.is_looped,
-        "verify": spec.verify is not Verify.PROBE,
         "input": spec.input is not None and kind_of(spec.input) not in (Kind.PATH, Kind.HTTP),
         "output": spec.output is not None and kind_of(spec.output) is not Kind.PATH,
         "resource_limits.max_cpu_percent": limits.max_cpu_percent is not None,

@@ -221,7 +221,7 @@ def test_pixels_that_are_not_square_keep_the_display_shape(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
 def test_ceiling_makes_the_file_of_a_quality_smaller(tmp_path: Path, codec: str) -> None:
-    best = {"codec": codec, "crf": 5, "duration_seconds": 2.0, "audio": "none"}
+    best: dict[str, Any] = {"codec": codec, "crf": 5, "duration_seconds": 2.0, "audio": "none"}
     free, capped = tmp_path / "free", tmp_path / "capped"
     free.mkdir()
     capped.mkdir()
