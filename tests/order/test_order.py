@@ -79,6 +79,7 @@ def test_mutant_is_found_out(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(4 * 3600)
 @pytest.mark.parametrize("max_wait_seconds", [None, 900.0])
 def test_hundred_thousand_jobs_on_hundred_nodes_keep_the_order(
     max_wait_seconds: float | None,
