@@ -11,6 +11,7 @@ import typer
 
 from cli.exits import SubmitUnsure, UsageError
 from cli.jobs import announce, show_job
+from cli.media_flags import MediaFlags, media
 from cli.options import Session, with_session
 from cli.watch import watch
 from ffrtmp.client import AnswerLost, MasterClient, MasterUnavailable, MasterUnreachable
@@ -18,7 +19,6 @@ from ffrtmp.domain.media import Audio, Engine, Hardware, OutputMode, Preset
 from ffrtmp.domain.ranking import Priority, Queue
 from ffrtmp.schemas import MAX_RETRIES_LIMIT, JobAnswer
 
-MEDIA = "Media"
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 REPEAT_SECONDS = 10.0
 """For how long a submit whose answer was lost is repeated: the restart of a master fits."""
@@ -26,45 +26,38 @@ REPEAT_PAUSE_SECONDS = 0.5
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-def _media(*names: str, say: str) -> Any:
-    return typer.Option(*names, help=say, rich_help_panel=MEDIA, show_default=False)
-
-
 @with_session
 def submit(
     session: Session,
     *,
+    more: MediaFlags,
     scenario: Annotated[str, typer.Option(help="such as 1080p30-h264, live-4K60-h265, batch-720p")],
     source: Annotated[
         str | None,
-        _media("--input", say="file or http(s) URL; none makes a labelled test source"),
+        media("--input", say="file or http(s) URL; none makes a labelled test source"),
     ] = None,
     to: Annotated[
-        str | None, _media("--to", say="output file; none goes to the node's output folder")
+        str | None, media("--to", say="output file; none goes to the node's output folder")
     ] = None,
     queue: Annotated[Queue, typer.Option(help="live before default before batch")] = Queue.DEFAULT,
     priority: Annotated[Priority, typer.Option(help="order inside the queue")] = Priority.MEDIUM,
-    codec: Annotated[str | None, _media("--codec", say="h264, h265, hevc, av1 or vp9")] = None,
-    bitrate: Annotated[str | None, _media("--bitrate", say="such as 2500k or 5M")] = None,
-    preset: Annotated[Preset | None, _media("--preset", say="speed against quality")] = None,
-    crf: Annotated[
-        int | None, _media("--crf", say="constant quality, instead of --bitrate")
-    ] = None,
-    resolution: Annotated[
-        str | None, _media("--resolution", say="such as 1280x720 or 720p")
-    ] = None,
-    fps: Annotated[str | None, _media("--fps", say="such as 30, 29.97 or 30000/1001")] = None,
+    codec: Annotated[str | None, media("--codec", say="h264, h265, hevc, av1 or vp9")] = None,
+    bitrate: Annotated[str | None, media("--bitrate", say="such as 2500k or 5M")] = None,
+    preset: Annotated[Preset | None, media("--preset", say="speed against quality")] = None,
+    crf: Annotated[int | None, media("--crf", say="constant quality, instead of --bitrate")] = None,
+    resolution: Annotated[str | None, media("--resolution", say="such as 1280x720 or 720p")] = None,
+    fps: Annotated[str | None, media("--fps", say="such as 30, 29.97 or 30000/1001")] = None,
     duration: Annotated[
-        str | None, _media("--duration", say="only so much of the input: 10s, 2m")
+        str | None, media("--duration", say="only so much of the input: 10s, 2m")
     ] = None,
-    audio: Annotated[Audio | None, _media("--audio", say="auto, aac, opus, copy or none")] = None,
-    hardware: Annotated[Hardware | None, _media("--hardware", say="where it must encode")] = None,
-    engine: Annotated[Engine | None, _media("--engine", say="which program encodes")] = None,
+    audio: Annotated[Audio | None, media("--audio", say="auto, aac, opus, copy or none")] = None,
+    hardware: Annotated[Hardware | None, media("--hardware", say="where it must encode")] = None,
+    engine: Annotated[Engine | None, media("--engine", say="which program encodes")] = None,
     rtmp_url: Annotated[
-        str | None, _media("--rtmp-url", say="publish there instead of writing a file")
+        str | None, media("--rtmp-url", say="publish there instead of writing a file")
     ] = None,
     overwrite: Annotated[
-        bool, _media("--overwrite", say="replace the output file where there is one")
+        bool, media("--overwrite", say="replace the output file where there is one")
     ] = False,
     max_retries: Annotated[
         int | None, typer.Option(min=0, max=MAX_RETRIES_LIMIT, help="failures that are tried again")
@@ -99,6 +92,7 @@ def submit(
         "rtmp_url": rtmp_url,
         "overwrite": overwrite or None,
         "resource_limits": None if timeout is None else {"timeout_sec": timeout},
+        **more.parameters(),
     }
     body = _given(
         scenario=scenario,

@@ -63,6 +63,30 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_flags_of_picture_and_sound_are_parameters(master: StandInMaster, folder: Path) -> None:
+    master.answers["/jobs"] = (201, JOB)
+    flags = ["--max-bitrate", "2M", "--fit", "inside", "--no-upscale", "--audio-tracks", "1,3"]
+    flags += ["--audio-channels", "stereo", "--audio-bitrate", "96k", "--verify", "decode"]
+
+    assert run(["jobs", "submit", "--scenario", "720p", "--container", "mkv", *flags]) == 0
+
+    *_, body = master.asked[0]
+    assert body["parameters"] == {
+        "container": "mkv",
+        "max_bitrate": "2M",
+        "fit": "inside",
+        "upscale": False,
+        "audio_tracks": [1, 3],
+        "audio_channels": "stereo",
+        "audio_bitrate": "96k",
+        "verify": "decode",
+    }
+
+
+def test_tracks_that_are_no_numbers_are_a_wrong_use(master: StandInMaster) -> None:
+    assert run(["jobs", "submit", "--scenario", "720p", "--audio-tracks", "first"]) == 2
+
+
 def test_a_submitted_body_has_only_what_was_given(master: StandInMaster, folder: Path) -> None:
     master.answers["/jobs"] = (201, JOB)
     flags = ["--input", "clip.mp4", "--to", "out.mkv", "--crf", "20", "--timeout", "2m"]

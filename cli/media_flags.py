@@ -1,0 +1,69 @@
+"""The flags of ``jobs submit`` that say what the output is like, beyond those everybody needs."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from cli.exits import UsageError
+from ffrtmp.domain.media import Channels, Container, Fit, Verify
+
+MEDIA = "Media"
+
+
+def media(*names: str, say: str) -> Any:
+    """An option of the panel of media flags."""
+    return typer.Option(*names, help=say, rich_help_panel=MEDIA, show_default=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaFlags:
+    """None was not given."""
+
+    container: Annotated[
+        Container | None, media("--container", say="for an output that names none")
+    ] = None
+    max_bitrate: Annotated[
+        str | None, media("--max-bitrate", say="ceiling of a --crf or of a --bitrate")
+    ] = None
+    fit: Annotated[
+        Fit | None, media("--fit", say="the very size with bars, or a picture inside it")
+    ] = None
+    upscale: Annotated[
+        bool | None,
+        media("--upscale/--no-upscale", say="whether the picture may become larger"),
+    ] = None
+    audio_tracks: Annotated[
+        str | None, media("--audio-tracks", say="numbers of the input's tracks: 1,3")
+    ] = None
+    audio_channels: Annotated[
+        Channels | None, media("--audio-channels", say="keep, stereo or mono")
+    ] = None
+    audio_bitrate: Annotated[
+        str | None, media("--audio-bitrate", say="of each track, such as 128k")
+    ] = None
+    verify: Annotated[
+        Verify | None, media("--verify", say="decode reads the output to its last frame")
+    ] = None
+
+    def parameters(self) -> dict[str, Any]:
+        """The same as parameters of a job; UsageError names a flag that says nothing."""
+        return {
+            "container": self.container,
+            "max_bitrate": self.max_bitrate,
+            "fit": self.fit,
+            "upscale": self.upscale,
+            "audio_tracks": _numbers(self.audio_tracks),
+            "audio_channels": self.audio_channels,
+            "audio_bitrate": self.audio_bitrate,
+            "verify": self.verify,
+        }
+
+
+def _numbers(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,3}(,[0-9]{1,3})*", text):
+        raise UsageError("--audio-tracks has numbers, such as 1,3")
+    return [int(number) for number in text.split(",")]
