@@ -1,6 +1,5 @@
 """One encode: probe the source, plan the output, run ffmpeg, look at what came out."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ from workers.ffmpeg.process import FfmpegProcess
 from workers.ffmpeg.target import CPU, Target
 from workers.ffmpeg.verify import differences
 from workers.hardware.devices import Targets
-from workers.running import PROBE_BASE_SECONDS, Encode, Running, Share, check_not_stopped, supported
+from workers.running import PROBE_BASE_SECONDS, Encode, Running, check_not_stopped, supported
 from workers.staging import Staged, check_source_unchanged
 
 PROBE_BYTES_PER_SECOND = 10_000_000
+DECODING = "decoding"
 
 
 class Encoder:
@@ -44,46 +44,31 @@ class Encoder:
         spec, target = claim.spec, target_of(self._targets, claim)
         source = running.source_facts()
         plan = supported(lambda: plan_of(spec, source))
-        passes = supported(partial(self._passes, plan, staged, target, running.source.location))
-        for number, argv in enumerate(passes):
-            share = Share(begin=number / len(passes), end=(number + 1) / len(passes))
-            self._run(argv, claim, staged, plan, target, running, share)
+        running.encode.argv = supported(
+            lambda: transcode(
+                plan,
+                ffmpeg=self._ffmpeg,
+                source=running.source.location,
+                destination=staged.temporary,
+                threads=self._threads,
+                target=target,
+            )
+        )
+        self._run(spec.limits, staged, plan, target, running)
         output = self._verified(plan, staged.temporary, running)
         if spec.verify is Verify.DECODE:
             self._decode(staged.temporary, output, spec.limits, running)
         return facts_of(output) | _planned(plan)
 
-    def _passes(
-        self, plan: Plan, staged: Staged, target: Target, source: str | None
-    ) -> tuple[tuple[str, ...], ...]:
-        return transcode(
-            plan,
-            ffmpeg=self._ffmpeg,
-            source=source,
-            destination=staged.temporary,
-            scratch=staged.temporary.parent,
-            threads=self._threads,
-            target=target,
-        )
-
     def _run(
-        self,
-        argv: tuple[str, ...],
-        claim: ClaimAnswer,
-        staged: Staged,
-        plan: Plan,
-        target: Target,
-        running: Running,
-        share: Share,
+        self, limits: Limits, staged: Staged, plan: Plan, target: Target, running: Running
     ) -> None:
-        running.encode.argv = argv
-        limits = claim.spec.limits
         process = FfmpegProcess(
-            argv,
-            timeout_seconds=_left(limits, running),
+            running.encode.argv,
+            timeout_seconds=limits.timeout_seconds,
             environment=running.source.environment,
         )
-        end = running.run(process, plan.expected_seconds, share=share)
+        end = running.run(process, plan.expected_seconds)
         check_not_stopped(running.held)
         if not end.timed_out:
             check_source_unchanged(staged)
@@ -111,7 +96,7 @@ class Encoder:
             decode(path, ffmpeg=self._ffmpeg, threads=self._threads),
             timeout_seconds=_left(limits, running),
         )
-        end = beside.run(process, output.duration_seconds, share=Share(phase="decoding", begin=1.0))
+        end = beside.run(process, output.duration_seconds, phase=DECODING, fraction=1.0)
         check_not_stopped(running.held)
         if end.timed_out or end.signal is not None:
             beside.require_success(end, CPU, timeout_seconds=limits.timeout_seconds)

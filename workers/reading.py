@@ -37,7 +37,7 @@ def reading(source: str | None, *, folder: Path, networks: Networks) -> Iterator
     with ExitStack() as stack:
         location = stack.enter_context(laid_out(source, folder))
         gate = None
-        if source is not None and kind_of(source) in (Kind.HTTP, Kind.RTMP):
+        if source is not None and kind_of(source) is Kind.HTTP:
             gate = stack.enter_context(Gate(networks))
         environment = NO_ENVIRONMENT if gate is None else {**gate.environment, **trusted()}
         try:

@@ -47,18 +47,6 @@ class Encode:
         return self.frames / self.seconds if self.frames and self.seconds else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """The part of a run's progress that one process of it makes: from ``begin`` to ``end``."""
-
-    phase: str = ENCODING
-    begin: float = 0.0
-    end: float = 1.0
-
-
-WHOLE = Share()
-
-
 class Running:
     """The processes of one attempt, one after the other, in its own thread."""
 
@@ -77,12 +65,14 @@ class Running:
         process: FfmpegProcess,
         expected_seconds: float | None,
         *,
-        share: Share = WHOLE,
+        phase: str = ENCODING,
+        fraction: float = 0.0,
         can_suspend: bool = True,
     ) -> ProcessEnd:
         """Run it to its end, whatever that is; AttemptStopped where it was not to start.
 
-        ``expected_seconds`` is how much media comes out, None where nobody knows.
+        ``expected_seconds`` is how much media comes out, None where nobody knows; ``fraction``
+        of the whole is done before it.
         """
         held, encode = self.held, self.encode
         check_not_stopped(held)
@@ -91,16 +81,16 @@ class Running:
             paused = held.suspension.has_been_on
             said = own_rates(so_far, clock() - started) if paused else so_far
             encode.frames, encode.speed = said.frame, said.speed
-            now = encoding_progress(said, expected_seconds, least=held.progress.fraction, of=share)
+            now = encoding_progress(
+                said, expected_seconds, least=held.progress.fraction, phase=phase
+            )
             held.progress = replace(now, ends_by=ends_by)
 
         clock = held.suspension.clock
         started = clock()
         limit = process.timeout_seconds
         ends_by = None if limit is None else started + limit
-        held.progress = Progress(
-            phase=share.phase, mark=share.phase, ends_by=ends_by, fraction=share.begin
-        )
+        held.progress = Progress(phase=phase, mark=phase, ends_by=ends_by, fraction=fraction)
         held.on_stop(lambda: process.stop(STOP_GRACE_SECONDS))
         try:
             with span("ffmpeg"):
@@ -189,15 +179,15 @@ def encoding_progress(
     expected: float | None,
     *,
     least: float,
-    of: Share = WHOLE,
+    phase: str = ENCODING,
 ) -> Progress:
     """ffmpeg's own progress as the farm shows it: never below ``least``, since ffmpeg does not
     know its position while it moves an index to the front."""
-    done = min(1.0, (said.out_time_seconds or 0.0) / expected) if expected else 0.0
+    done = (said.out_time_seconds or 0.0) / expected if expected else 0.0
     return Progress(
-        phase=of.phase,
-        mark=f"{of.phase} {said.frame} {said.out_time_seconds} {said.total_bytes}",
-        fraction=max(least, of.begin + done * (of.end - of.begin)),
+        phase=phase,
+        mark=f"{phase} {said.frame} {said.out_time_seconds} {said.total_bytes}",
+        fraction=min(1.0, max(least, done)),
         fps=said.fps,
         speed=said.speed,
     )

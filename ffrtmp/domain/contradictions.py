@@ -16,7 +16,7 @@ from ffrtmp.domain.media import (
     Verify,
 )
 from ffrtmp.domain.spec import JobSpec
-from ffrtmp.domain.unbuilt import missing
+from ffrtmp.domain.unbuilt import ENGINE, missing
 
 WEBM_CODECS: Final = (Codec.VP9, Codec.AV1)
 HLS_CODECS: Final = (Codec.H264, Codec.HEVC, Codec.AV1)
@@ -28,23 +28,28 @@ Fault = tuple[str, str]
 """The parameter, and what is wrong with it."""
 
 
-def invalid(parameter: str, message: str, *, field: str | None = None) -> InvalidRequest:
-    """The refusal of one parameter."""
-    return InvalidRequest(message, field=field or f"parameters.{parameter}")
+def invalid(parameter: str, message: str) -> InvalidRequest:
+    """The refusal of one parameter, or of the ``engine``, which stands beside them."""
+    field = parameter if parameter == ENGINE else f"parameters.{parameter}"
+    return InvalidRequest(message, field=field)
 
 
-def check(spec: JobSpec, *, asked_gpu: Hardware) -> None:
-    """InvalidRequest names the first parameter that goes with another not at all."""
-    if spec.engine is Engine.GSTREAMER:
-        _check_gstreamer(spec)
-    for rule in (_outputs, _inputs, _containers, _streams, _passes, _ceilings, _sounds):
+def check(spec: JobSpec) -> None:
+    """InvalidRequest names the first parameter that does not go with another."""
+    for rule in (_engines, _outputs, _inputs, _containers, _streams, _passes, _ceilings, _sounds):
         for parameter, message in rule(spec):
             raise invalid(parameter, message)
-    if spec.is_two_pass and asked_gpu not in (Hardware.AUTO, Hardware.CPU):
-        raise invalid("two_pass", f"GPUs encode in one pass, and hardware is {asked_gpu}")
     for parameter in missing(spec):
-        field = "engine" if parameter == "engine" else None
-        raise invalid(parameter, "this release does not do that yet", field=field)
+        raise invalid(parameter, "this release does not do that yet")
+
+
+def _engines(spec: JobSpec) -> Iterator[Fault]:
+    if spec.engine is not Engine.GSTREAMER:
+        return
+    if not spec.is_stream:
+        yield ENGINE, "gstreamer publishes streams: output_mode rtmp"
+    if spec.hardware not in (Hardware.AUTO, Hardware.CPU):
+        yield "hardware", "the engine gstreamer encodes on the CPU"
 
 
 def _outputs(spec: JobSpec) -> Iterator[Fault]:
@@ -106,6 +111,8 @@ def _streams(spec: JobSpec) -> Iterator[Fault]:
 def _passes(spec: JobSpec) -> Iterator[Fault]:
     if not spec.is_two_pass:
         return
+    if spec.hardware is not Hardware.CPU:
+        yield "two_pass", f"GPUs encode in one pass, and hardware is {spec.hardware}"
     if spec.codec is Codec.AV1:
         yield "two_pass", "ffmpeg's SVT-AV1 encodes in one pass; use crf or bitrate alone"
     if spec.is_low_latency:
@@ -130,10 +137,3 @@ def _sounds(spec: JobSpec) -> Iterator[Fault]:
         yield "audio_channels", f"audio is {sound.codec}"
     if not is_encoded and sound.bits_per_second is not None:
         yield "audio_bitrate", f"audio is {sound.codec}"
-
-
-def _check_gstreamer(spec: JobSpec) -> None:
-    if not spec.is_stream:
-        raise invalid("", "gstreamer publishes streams: output_mode rtmp", field="engine")
-    if spec.hardware not in (Hardware.AUTO, Hardware.CPU):
-        raise invalid("hardware", "the engine gstreamer encodes on the CPU")

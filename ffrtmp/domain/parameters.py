@@ -119,7 +119,7 @@ def resolve(scenario: Scenario, parameters: JobParameters, engine: Engine) -> Jo
     if asked.bit_depth is not None and asked.bit_depth not in BIT_DEPTHS:
         raise invalid("bit_depth", f"{asked.bit_depth} is neither 8 nor 10")
     spec = replace(spec, renditions=_renditions(scenario, asked, spec.codec))
-    contradictions.check(spec, asked_gpu=asked.hardware)
+    contradictions.check(spec)
     return spec
 
 

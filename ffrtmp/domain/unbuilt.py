@@ -1,17 +1,20 @@
 """What a job can say and no node of this release does yet: refused by name, never ignored."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from ffrtmp.domain.locations import Kind, kind_of
-from ffrtmp.domain.media import DynamicRange, Engine
+from ffrtmp.domain.media import DynamicRange, Engine, OutputMode
 from ffrtmp.domain.spec import JobSpec
+
+ENGINE: Final = "engine"
 
 
 def missing(spec: JobSpec) -> Iterator[str]:
     """The parameters that ask for it."""
     limits = spec.limits
     asked = {
-        "output_mode": spec.makes_folder and spec.output_mode == "hls",
+        "output_mode": spec.output_mode is OutputMode.HLS,
         "renditions": spec.makes_folder,
         "two_pass": spec.is_two_pass,
         "bit_depth": spec.bit_depth is not None,
@@ -26,4 +29,4 @@ def missing(spec: JobSpec) -> Iterator[str]:
     yield from (name for name, is_asked in asked.items() if is_asked)
     yield from spec.quality.metrics[:1]
     if spec.engine is Engine.GSTREAMER:
-        yield "engine"
+        yield ENGINE

@@ -78,7 +78,10 @@ class RenditionAsked(Wire):
 
 
 class Parameters(Wire):
-    """What to do with the media; anything left out follows the scenario, then the defaults."""
+    """What to do with the media; anything left out follows the scenario, then the defaults.
+
+    What this release does not do yet is refused by name.
+    """
 
     input: Annotated[StrictStr, text_of(check_input)] | None = None
     """Path on the node, or a URL of http(s) or s3; for streams also of rtmp(s) or srt; none makes
@@ -100,7 +103,7 @@ class Parameters(Wire):
     fit: Fit | None = None
     """``pad`` makes the very size with bars, ``inside`` a picture that fits into it without."""
     upscale: StrictBool | None = None
-    """Whether renditions may be larger than the source."""
+    """Whether a picture may be larger than the source's: of a ladder none may, unless asked."""
     fps: FrameRate | None = None
     bit_depth: Annotated[StrictInt, Field(json_schema_extra={"enum": [8, 10]})] | None = None
     dynamic_range: DynamicRange = DynamicRange.KEEP
@@ -133,9 +136,8 @@ class Parameters(Wire):
     def to_domain(self) -> JobParameters:
         """The same values, typed."""
         chosen = ((Metric.VMAF, self.vmaf), (Metric.PSNR, self.psnr), (Metric.SSIM, self.ssim))
-        same = self.model_dump(include=_SAME)
         return JobParameters(
-            **same,
+            **self.model_dump(exclude=_CONVERTED),
             resolution=FrameSize.parse(self.resolution) if self.resolution else None,
             fps=frame_rate(self.fps) if self.fps else None,
             renditions=None
@@ -148,9 +150,8 @@ class Parameters(Wire):
         )
 
 
-_SAME = {
-    *("input", "loop", "output", "container", "codec", "bitrate", "max_bitrate", "two_pass"),
-    *("preset", "crf", "fit", "upscale", "bit_depth", "dynamic_range", "audio", "audio_channels"),
-    *("audio_bitrate", "subtitles", "hardware", "output_mode", "rtmp_url", "overwrite", "verify"),
-    "min_vmaf",
+_CONVERTED = {
+    *("resolution", "fps", "renditions", "duration", "audio_tracks", "vmaf", "psnr", "ssim"),
+    "resource_limits",
 }
+"""Fields that the domain has under another name or type; all others are the same there."""

@@ -87,18 +87,16 @@ def command(
     ffmpeg: Path = FFMPEG,
     **changes: Any,
 ) -> tuple[str, ...]:
-    """The only pass of a small job; ``facts`` of a source that is not given are SOURCE."""
+    """The command line of a small job; ``facts`` of a source that is not given are SOURCE."""
     known = facts if facts is not None or source is None else SOURCE
-    (argv,) = transcode(
+    return transcode(
         plan(known, **changes),
         ffmpeg=ffmpeg,
         source=source,
         destination=destination,
-        scratch=destination.parent,
         threads=threads,
         target=target,
     )
-    return argv
 
 
 def run(argv: tuple[str, ...], *, timeout_seconds: float = 60) -> tuple[ProcessEnd, str]:

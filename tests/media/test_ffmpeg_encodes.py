@@ -232,6 +232,49 @@ def test_ceiling_makes_the_file_of_a_quality_smaller(tmp_path: Path, codec: str)
     assert (capped / "out.mp4").stat().st_size < 0.7 * (free / "out.mp4").stat().st_size
 
 
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_unasked_size_keeps_the_pixels_and_their_shape(tmp_path: Path, container: str) -> None:
+    source = make_clip(
+        tmp_path / "odd.mkv",
+        *("-f", "lavfi", "-i", "testsrc2=size=181x145:rate=10:duration=0.5"),
+        *("-vf", "setsar=16/15", "-pix_fmt", "yuv444p", "-c:v", "libx264"),
+    )
+
+    assert encode(tmp_path, source, keeps_size=True, fps=None, container=container) == []
+
+    video = probe(str(tmp_path / f"out.{container}")).video
+    assert (video.width, video.height) == (180, 144)
+    assert float(video.sample_aspect) == pytest.approx(16 / 15, rel=0.01)
+
+
+def test_picture_inside_the_asked_size_has_no_bars(tmp_path: Path) -> None:
+    assert encode(tmp_path, BUNNY, width=160, height=160, fit="inside") == []
+
+    video = probe(str(tmp_path / "out.mp4")).video
+    assert (video.width, video.height) == (160, 90)
+
+
+def test_chosen_tracks_come_out_in_the_asked_channels(tmp_path: Path) -> None:
+    source = make_clip(
+        tmp_path / "two.mkv",
+        *("-i", str(BUNNY), "-t", "0.6", "-map", "0:v", "-map", "0:a", "-map", "0:a"),
+        *("-c", "copy", "-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=cze"),
+    )
+    sound = {"tracks": [2], "channels": "stereo", "bits_per_second": 64_000}
+
+    assert encode(tmp_path, source, sound=sound) == []
+
+    with av.open(str(tmp_path / "out.mp4")) as media:
+        (track,) = media.streams.audio
+        assert (track.layout.nb_channels, track.language) == (2, "cze")
+
+
+def test_all_six_channels_are_kept_unless_fewer_are_asked(tmp_path: Path) -> None:
+    assert encode(tmp_path, BUNNY) == []
+
+    assert [track.channels for track in probe(str(tmp_path / "out.mp4")).audio] == [6]
+
+
 def test_cover_picture_of_a_song_is_no_video(tmp_path: Path) -> None:
     cover = make_clip(
         tmp_path / "cover.png", "-f", "lavfi", "-i", "color=red:size=300x300", "-frames:v", "1"

@@ -1,4 +1,4 @@
-"""One node for all attacks of a module: what one leaves behind the next would see."""
+"""One node for all attacks: what one leaves behind the next would see."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -18,6 +18,7 @@ from workers.ffmpeg.video_encoders import has_encoder, video_encoder
 
 TEST_TITLE: Final = "ffrtmp test source"
 
+MAX_RATIO: Final = 65_535
 _FORMATS: Final = {Container.MP4: "mp4", Container.MKV: "matroska", Container.WEBM: "webm"}
 _NETWORK_TIMEOUT_MICROSECONDS: Final = 15_000_000
 _AUDIO_ENCODERS: Final = {Audio.AAC: "aac", Audio.OPUS: "libopus"}
@@ -29,32 +30,28 @@ def transcode(
     ffmpeg: Path,
     source: str | None,
     destination: Path,
-    scratch: Path,
     threads: int | None,
     target: Target = CPU,
-) -> tuple[tuple[str, ...], ...]:
-    """The argv of each pass that makes ``destination`` what the plan says, in order.
+) -> tuple[str, ...]:
+    """The argv that makes ``destination`` what the plan says.
 
     ``source`` is an absolute path or an http(s) URL, None for the synthetic test source.
-    ``destination`` is the attempt's own temporary file, which is overwritten, or where the plan
-    makes a folder an empty one; ``scratch`` is a folder for what one pass leaves to the next.
-    ``target`` encodes. Raises UnsupportedSpec for relative paths, and where the target's
-    hardware has no encoder for the codec.
+    ``destination`` is the attempt's own temporary file, which is overwritten. ``target``
+    encodes. Raises UnsupportedSpec for relative paths, for plans of several files or passes, and
+    where the target's hardware has no encoder for the codec.
     """
     if not destination.is_absolute():
         raise UnsupportedSpec(f"{destination} is not absolute")
     if plan.makes_folder or plan.is_two_pass:
-        del scratch
         raise UnsupportedSpec("several files, or two passes")
     (picture,) = plan.pictures
-    argv = (
+    return (
         *_start(plan, ffmpeg, target, threads),
         *(_test_source(plan, picture) if source is None else _source(source)),
         *_encoded(plan, picture, target=target, threads=threads),
         *_container(plan.container),
         f"file:{destination}",
     )
-    return (argv,)
 
 
 def publish(
@@ -132,8 +129,10 @@ def _video_filters(picture: PicturePlan, target: Target) -> str:
 def _fitted(picture: PicturePlan) -> tuple[str, ...]:
     inner, frame = picture.inner, picture.frame
     bars = (f"pad={frame.width}:{frame.height}:(ow-iw)/2:(oh-ih)/2",) if picture.is_padded else ()
-    shape = str(picture.sample_aspect).replace("/", ":")
-    return (f"scale={inner.width}:{inner.height}", *bars, f"setsar={shape}")
+    # with its own bound of 100 ffmpeg rounds ratios of larger numbers
+    bound = "" if picture.sample_aspect == 1 else f":max={MAX_RATIO}"
+    shape = f"setsar={picture.sample_aspect}{bound}"
+    return (f"scale={inner.width}:{inner.height}", *bars, shape)
 
 
 def _audio(plan: Plan) -> tuple[str, ...]:

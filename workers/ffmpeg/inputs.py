@@ -58,15 +58,6 @@ def access(source: str) -> Access:
             return Access(url=f"file:{source}", protocols=("file",), demuxers=DEMUXERS)
         case Kind.HTTP:
             return _http(source)
-        case Kind.RTMP:
-            return Access(
-                url=source,
-                protocols=("rtmp", "rtmps", "tcp", "tls", "httpproxy"),
-                demuxers=("flv", "live_flv"),
-                options={"rw_timeout": _microseconds(NETWORK_TIMEOUT_SECONDS)},
-            )
-        case Kind.SRT:
-            return Access(url=source, protocols=("srt",), demuxers=("mpegts",))
     raise ValueError(f"{source!r} is neither absolute nor a URL that ffmpeg may read")
 
 

@@ -6,7 +6,7 @@ The plan says what the file shall be, ``command`` makes it, ``verify`` proves it
 from dataclasses import dataclass
 from typing import Final
 
-from ffrtmp.domain.media import Codec, Container, DynamicRange, OutputMode, Preset
+from ffrtmp.domain.media import Codec, Container, DynamicRange, Preset
 from ffrtmp.domain.parameters import DEFAULT_TEST_SECONDS
 from ffrtmp.domain.spec import JobSpec
 from workers.ffmpeg import pictures, sounds
@@ -16,8 +16,6 @@ from workers.ffmpeg.sounds import SoundPlan, SubtitlePlan
 
 GOP_SECONDS: Final = 2
 """Distance of key frames where players or packagers join or switch between them."""
-SEGMENT_SECONDS: Final = 4
-"""Of HLS: two groups of pictures."""
 BT709: Final = Colour(primaries="bt709", transfer="bt709", matrix="bt709", range="tv")
 
 
@@ -31,7 +29,6 @@ class Plan:
     """
 
     source: MediaFacts | None
-    mode: OutputMode
     container: Container
     makes_folder: bool
     codec: Codec
@@ -55,11 +52,6 @@ class Plan:
         return self.source is None
 
     @property
-    def is_stream(self) -> bool:
-        """True where it is published as it is made."""
-        return self.mode is OutputMode.RTMP
-
-    @property
     def expected_seconds(self) -> float | None:
         """How long the output is going to be, None where nobody knows."""
         length = self.source.duration_seconds if self.source else None
@@ -75,7 +67,6 @@ def plan_of(spec: JobSpec, source: MediaFacts | None) -> Plan:
     has_gops = spec.is_low_latency or spec.makes_folder
     return Plan(
         source=source,
-        mode=spec.output_mode,
         container=spec.container,
         makes_folder=spec.makes_folder,
         codec=spec.codec,

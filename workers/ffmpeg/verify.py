@@ -14,6 +14,8 @@ MIN_TOLERANCE_SECONDS: Final = 0.1
 AUDIO_TOLERANCE_SECONDS: Final = 0.25
 """Encoders begin with silence and end in the middle of a block: up to 3 blocks of 64 ms."""
 _MIN_FRAMES_FOR_RATE: Final = 10
+_SHAPE_TOLERANCE: Final = Fraction(1, 100)
+"""Matroska keeps the displayed size, in whole pixels, instead of the pixels' shape."""
 _RATE_TOLERANCE: Final = Fraction(1, 4000)
 """A quarter of the distance between 29.97 and 30."""
 
@@ -43,6 +45,9 @@ def _picture(plan: Plan, picture: PicturePlan, output: MediaFacts) -> Iterator[s
         yield f"size is {video.width}x{video.height}, asked was {frame}"
     if video.rotation_degrees:
         yield f"picture is marked as turned by {video.rotation_degrees} degrees"
+    shape = picture.sample_aspect
+    if abs(video.sample_aspect - shape) > shape * _SHAPE_TOLERANCE:
+        yield f"shape of the pixels is {video.sample_aspect}, expected was {shape}"
     if not video.frames:
         yield "video has no frames"
 
@@ -60,8 +65,14 @@ def _sound(plan: Plan, output: MediaFacts) -> Iterator[str]:
         yield f"audio tracks: {len(output.audio)}, expected were {len(plan.sounds)}"
         return
     for sound, track in zip(plan.sounds, output.audio, strict=True):
-        if sound.codec is not Audio.COPY and track.codec != sound.codec:
+        if sound.codec is Audio.COPY:
+            continue
+        if track.codec != sound.codec:
             yield f"audio codec is {track.codec}, expected was {sound.codec}"
+        if track.channels != sound.channels:
+            yield f"audio has {track.channels} channels, expected were {sound.channels}"
+        if track.sample_rate != sound.sample_rate:
+            yield f"audio has {track.sample_rate} Hz, expected were {sound.sample_rate}"
 
 
 def _length(plan: Plan, output: MediaFacts) -> Iterator[str]:
