@@ -9,7 +9,7 @@ from ffrtmp.domain.spec import Limits
 from ffrtmp.schemas import ClaimAnswer
 from workers.errors import AttemptFailed
 from workers.ffmpeg.command import transcode
-from workers.ffmpeg.decoding import decode
+from workers.ffmpeg.decoding import decode, undecoded
 from workers.ffmpeg.facts import MediaFacts
 from workers.ffmpeg.failures import classify
 from workers.ffmpeg.plan import Plan, plan_of
@@ -100,16 +100,13 @@ class Encoder:
         check_not_stopped(running.held)
         if end.timed_out or end.signal is not None:
             beside.require_success(end, CPU, timeout_seconds=limits.timeout_seconds)
-        if end.exit_code != 0:
-            said = classify(exit_code=end.exit_code, signal=None, stderr=beside.encode.log.text())
-            raise AttemptFailed(
-                FailureClass.OUTPUT_WRONG, f"the output does not decode: {said.message}"
-            )
-        if beside.encode.frames != output.video.frames:
-            raise AttemptFailed(
-                FailureClass.OUTPUT_WRONG,
-                f"{beside.encode.frames} of {output.video.frames} frames decode",
-            )
+        said = beside.encode.log.text()
+        running.encode.log.append(said)
+        wrong = undecoded(
+            end.exit_code, said, frames=beside.encode.frames, expected=output.video.frames
+        )
+        if wrong is not None:
+            raise AttemptFailed(FailureClass.OUTPUT_WRONG, wrong, exit_code=end.exit_code)
 
 
 def _left(limits: Limits, running: Running) -> float | None:

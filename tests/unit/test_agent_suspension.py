@@ -51,6 +51,27 @@ def said_by(node: Node) -> Sequence[str]:
     return [attempt.phase for body in node.master.said("heartbeat") for attempt in body.attempts]
 
 
+def test_order_between_two_processes_waits_for_the_next_one() -> None:
+    held, first = started()
+    held.suspension.detach()
+
+    held.suspension.pause()
+    assert (first.said, held.suspension.is_on) == ([], False)
+
+    second = Standing(held.suspension)
+    held.suspension.attach(second)
+    assert (second.said, held.suspension.is_on) == (["suspended", "gone"], True)
+
+
+def test_process_that_ends_while_it_stands_still_gives_its_slot_back_once() -> None:
+    held, process = started()
+    held.suspension.pause()
+
+    held.suspension.detach()
+
+    assert (process.said, held.suspension.is_on) == (["suspended", "gone", "back"], False)
+
+
 def test_slot_is_left_after_the_process_stands_still_and_taken_before_it_goes_on() -> None:
     held, process = started()
 

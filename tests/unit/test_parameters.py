@@ -1,12 +1,14 @@
 """What a job's parameters come to, and which contradict each other."""
 
+from fractions import Fraction
+from operator import attrgetter
 from typing import Any
 
 import pytest
 
 from ffrtmp.domain.errors import InvalidRequest
 from ffrtmp.domain.locations import check_input, check_output
-from ffrtmp.domain.media import Engine
+from ffrtmp.domain.media import Engine, FrameSize
 from ffrtmp.domain.parameters import JobParameters, resolve
 from ffrtmp.domain.scenario import parse_scenario
 from ffrtmp.domain.spec import JobSpec
@@ -109,6 +111,55 @@ def test_ladder_scenario_makes_an_hls_folder_of_capped_renditions(everything_bui
     assert (spec.output_mode, spec.makes_folder, spec.may_upscale) == ("hls", True, False)
     assert [rendition.name for rendition in spec.renditions] == ["720p", "480p", "360p"]
     assert all(r.crf == 23 and r.max_bits_per_second for r in spec.renditions)
+
+
+@pytest.mark.parametrize(
+    ("given", "where", "value"),
+    [
+        ({"input": "/in.mp4"}, "input", "/in.mp4"),
+        ({"output": "/out/a.mkv"}, "output", "/out/a.mkv"),
+        ({"container": "mkv"}, "container", "mkv"),
+        ({"preset": "slow"}, "preset", "slow"),
+        ({"fit": "inside"}, "fit", "inside"),
+        ({"upscale": False}, "may_upscale", False),
+        ({"bit_depth": 10}, "bit_depth", 10),
+        ({"dynamic_range": "sdr"}, "dynamic_range", "sdr"),
+        ({"duration": "2m"}, "duration_seconds", 120.0),
+        ({"audio": "opus"}, "sound.codec", "opus"),
+        ({"audio_tracks": [2, 1]}, "sound.tracks", (2, 1)),
+        ({"audio_channels": "mono"}, "sound.channels", "mono"),
+        ({"audio_bitrate": "96k"}, "sound.bits_per_second", 96_000),
+        ({"subtitles": "none"}, "subtitles", "none"),
+        ({"hardware": "qsv"}, "hardware", "qsv"),
+        ({"overwrite": True}, "overwrite", True),
+        ({"verify": "decode"}, "verify", "decode"),
+        ({"ssim": True}, "quality.metrics", ("ssim",)),
+        ({"resource_limits": {"timeout_sec": 9}}, "limits.timeout_seconds", 9.0),
+        ({"resource_limits": {"max_memory_mb": 512}}, "limits.max_memory_mb", 512),
+    ],
+)
+def test_parameter_is_what_a_node_is_told(
+    everything_built: None, given: dict[str, Any], where: str, value: object
+) -> None:
+    assert attrgetter(where)(resolved(**given)) == value
+
+
+@pytest.mark.parametrize(
+    ("given", "where", "value"),
+    [
+        ({"crf": 30}, "crf", 30),
+        ({"bitrate": "2M"}, "bits_per_second", 2_000_000),
+        ({"max_bitrate": "2M"}, "max_bits_per_second", 2_000_000),
+        ({"fps": "29.97"}, "fps", Fraction(30000, 1001)),
+        ({"resolution": "720p"}, "size", FrameSize(width=1280, height=720)),
+    ],
+)
+def test_parameter_of_the_picture_is_what_a_node_is_told(
+    given: dict[str, Any], where: str, value: object
+) -> None:
+    (rendition,) = resolved(**given).renditions
+
+    assert getattr(rendition, where) == value
 
 
 def test_quality_gate_measures_vmaf(everything_built: None) -> None:
