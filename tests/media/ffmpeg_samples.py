@@ -4,9 +4,10 @@ Exit codes and lines are as observed; of each output only some of the lines are 
 """
 
 from tests.media.sample import Sample
+from tests.media.samples.devices import DEVICES
 from tests.media.samples.encoders import ENCODERS
 from tests.media.samples.inputs import INPUTS
 from tests.media.samples.network import NETWORK
 from tests.media.samples.outputs import OUTPUTS
 
-SAMPLES: tuple[Sample, ...] = NETWORK + INPUTS + OUTPUTS + ENCODERS
+SAMPLES: tuple[Sample, ...] = NETWORK + INPUTS + OUTPUTS + ENCODERS + DEVICES
