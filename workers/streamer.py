@@ -8,10 +8,10 @@ from ffrtmp.schemas import ClaimAnswer
 from workers.clock import boot_seconds
 from workers.encoder import target_of
 from workers.errors import AttemptFailed
-from workers.ffmpeg.command import publish
 from workers.ffmpeg.leash import EXIT_EXPIRED
 from workers.ffmpeg.plan import plan_of
 from workers.ffmpeg.process import FfmpegProcess
+from workers.ffmpeg.streaming import publish
 from workers.hardware.devices import Targets
 from workers.ledger import Held
 from workers.running import Running, check_not_stopped, supported

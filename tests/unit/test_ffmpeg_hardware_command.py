@@ -8,7 +8,7 @@ import pytest
 from ffrtmp.domain.media import Codec, Hardware
 from tests.media.specs import command, plan
 from workers.errors import UnsupportedSpec
-from workers.ffmpeg.command import publish
+from workers.ffmpeg.streaming import publish
 from workers.ffmpeg.target import CPU, Target
 
 NVENC = Target(hardware=Hardware.NVENC, address="1")

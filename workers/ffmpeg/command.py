@@ -20,7 +20,6 @@ TEST_TITLE: Final = "ffrtmp test source"
 
 MAX_RATIO: Final = 65_535
 _FORMATS: Final = {Container.MP4: "mp4", Container.MKV: "matroska", Container.WEBM: "webm"}
-_NETWORK_TIMEOUT_MICROSECONDS: Final = 15_000_000
 _AUDIO_ENCODERS: Final = {Audio.AAC: "aac", Audio.OPUS: "libopus"}
 
 
@@ -46,35 +45,16 @@ def transcode(
         raise UnsupportedSpec("several files, or two passes")
     (picture,) = plan.pictures
     return (
-        *_start(plan, ffmpeg, target, threads),
-        *(_test_source(plan, picture) if source is None else _source(source)),
-        *_encoded(plan, picture, target=target, threads=threads),
+        *opening(plan, ffmpeg, target, threads),
+        *(test_source(plan, picture) if source is None else read(source)),
+        *encoded(plan, picture, target=target, threads=threads),
         *_container(plan.container),
         f"file:{destination}",
     )
 
 
-def publish(
-    plan: Plan,
-    *,
-    ffmpeg: Path,
-    source: str | None,
-    rtmp_url: str,
-    threads: int | None,
-    target: Target = CPU,
-) -> tuple[str, ...]:
-    """The argv that publishes to ``rtmp_url`` at native speed; the rest as ``transcode``."""
-    (picture,) = plan.pictures
-    return (
-        *_start(plan, ffmpeg, target, threads),
-        *(_test_source(plan, picture, "-re") if source is None else ("-re", *_source(source))),
-        *_encoded(plan, picture, target=target, threads=threads),
-        *("-map_chapters", "-1", "-flvflags", "no_duration_filesize"),
-        *("-rw_timeout", str(_NETWORK_TIMEOUT_MICROSECONDS), "-f", "flv", rtmp_url),
-    )
-
-
-def _start(plan: Plan, ffmpeg: Path, target: Target, threads: int | None) -> tuple[str, ...]:
+def opening(plan: Plan, ffmpeg: Path, target: Target, threads: int | None) -> tuple[str, ...]:
+    """What every argv begins with; UnsupportedSpec where the target cannot encode the codec."""
     if not has_encoder(target, plan.codec):
         raise UnsupportedSpec(f"{target.hardware} has no encoder for {plan.codec}")
     return (
@@ -86,9 +66,10 @@ def _start(plan: Plan, ffmpeg: Path, target: Target, threads: int | None) -> tup
     )
 
 
-def _encoded(
+def encoded(
     plan: Plan, picture: PicturePlan, *, target: Target, threads: int | None
 ) -> tuple[str, ...]:
+    """One picture with the plan's sound, encoded: all of an output but where it goes."""
     return (
         *("-map", "0:v:0" if plan.is_synthetic else "0:V:0"),
         *("-vf", _video_filters(picture, target)),
@@ -105,14 +86,16 @@ def _threads(threads: int | None) -> tuple[str, ...]:
     return () if threads is None else ("-threads", str(threads))
 
 
-def _source(source: str) -> tuple[str, ...]:
+def read(source: str) -> tuple[str, ...]:
+    """The input that is an absolute path or a URL; UnsupportedSpec for anything else."""
     try:
         return access(source).arguments()
     except ValueError as error:
         raise UnsupportedSpec(str(error)) from error
 
 
-def _test_source(plan: Plan, picture: PicturePlan, *options: str) -> tuple[str, ...]:
+def test_source(plan: Plan, picture: PicturePlan, *options: str) -> tuple[str, ...]:
+    """The inputs of the synthetic source, each with ``options``."""
     rate = picture.fps or TEST_FPS
     shown = f"testsrc2=size={picture.frame}:rate={rate}"
     if not plan.sounds:
