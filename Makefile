@@ -5,6 +5,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 WORKERS ?= 2
+SPREAD := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .tools/bin/uv)
@@ -36,13 +37,16 @@ demo: $(INSTALLED) ## run a farm, three real jobs, and show what came out (INPUT
 up: $(INSTALLED) ## run a farm here until Ctrl-C (ARGS="--slots 2 --workers 2")
 	@exec $(BIN)/ffrtmp up $(ARGS)
 
-.PHONY: check
-check: $(INSTALLED) ## formatting, lint, types, import rules, unit tests
+.PHONY: lint
+lint: $(INSTALLED) ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/unit -m "not slow" -q
+
+.PHONY: check
+check: lint ## lint, and unit tests
+	$(BIN)/pytest tests/unit -m "not slow" -q $(SPREAD)
 
 .PHONY: fix
 fix: $(INSTALLED) ## format, and mend what the linter can
@@ -51,11 +55,11 @@ fix: $(INSTALLED) ## format, and mend what the linter can
 
 .PHONY: test
 test: $(INSTALLED) ## every tier on real parts, in about eighteen minutes on two cores
-	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -m "not slow" $(SPREAD) $(ARGS)
 
 .PHONY: test-full
 test-full: $(INSTALLED) ## everything, the slow ones too
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest $(SPREAD) $(ARGS)
 
 .PHONY: test-chaos
 test-chaos: $(INSTALLED) ## five minutes of random faults on a real farm (ARGS="--seed 1 --jobs 2000")
