@@ -1,12 +1,10 @@
 """Files that survive a power cut."""
 
-import hashlib
 import logging
 import os
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 
-HASH_CHUNK_BYTES = 4 << 20
 log = logging.getLogger(__name__)
 
 
@@ -32,28 +30,19 @@ def sync_folder(folder: Path) -> None:
 
 
 def discard(path: Path | None) -> None:
-    """Remove a file that may be gone already; one that cannot be removed is only logged."""
+    """Remove a file or folder that may be gone already; what cannot be removed is only logged."""
     if path is None:
         return
     try:
-        path.unlink(missing_ok=True)
+        remove(path)
     except OSError:
         log.exception("cannot remove %s", path)
 
 
-def hash_durably(path: Path, on_chunk: Callable[[int], None]) -> tuple[str, int]:
-    """SHA-256 and size of a file, fsync'ed first; ``on_chunk`` hears the bytes read so far."""
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        while chunk := file.read(HASH_CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
-            on_chunk(size)
-    return digest.hexdigest(), size
-
-
-def sha256_of(path: Path) -> str:
-    """The hash of a whole file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; nothing where there is none."""
+    try:
+        path.unlink(missing_ok=True)
+    except IsADirectoryError:
+        # follows no link, not even one that is put in its way meanwhile
+        shutil.rmtree(path)

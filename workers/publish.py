@@ -1,58 +1,81 @@
-"""The last step of a file: one atomic change of name that never replaces what others made."""
+"""The last step of an output: one atomic change of name that never replaces what others made."""
 
-import ctypes
 import errno
 import os
 from collections.abc import Collection
 from pathlib import Path
+from typing import Final
 
-from workers.files import sha256_of, sync_folder
+from workers.digests import known_hash
+from workers.files import remove, sync_folder
+from workers.renames import exchange, rename_without_replacing
 
-AT_FDCWD = -100
-RENAME_NOREPLACE = 1
-NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
+NO_HARD_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 
 
 class DestinationTaken(Exception):  # noqa: N818
-    """The destination is a file that is not this job's, and overwrite was not asked for."""
+    """The destination is taken by what is not this job's, and overwrite was not asked for."""
 
 
 class FileVanished(Exception):  # noqa: N818
-    """Neither the temporary file nor its published name is there."""
+    """Neither the temporary file or folder nor its published name is there."""
 
 
 def publish(
     temporary: Path, destination: Path, *, sha256: str, overwrite: bool, own: Collection[str]
 ) -> None:
-    """Give the finished file its name. The same call again, after any crash, changes nothing.
+    """Give the finished file or folder its name. The same call again, after any crash, changes
+    nothing.
 
     ``own`` are hashes earlier attempts of this job committed: a destination with one of them is
-    replaced. With ``overwrite`` the old file is replaced as well; a file written there between
-    the look and the rename would be lost, which is the documented residue of overwriting.
+    replaced. With ``overwrite`` the old file or folder is replaced as well; what is written there
+    between the look and the rename would be lost, which is the documented residue of
+    overwriting. A file never replaces a folder, nor a folder a file.
     """
     if not temporary.exists():
-        if destination.is_file() and sha256_of(destination) == sha256:
+        if destination.exists() and known_hash(destination, {sha256}):
             return
-        raise FileVanished(f"{temporary} is gone and {destination} is not its file")
-    if overwrite:
-        temporary.replace(destination)
-    elif not _move_without_replacing(temporary, destination):
-        _settle_taken(temporary, destination, {sha256, *own})
+        raise FileVanished(f"{temporary} is gone and {destination} is not what it was")
+    if temporary.is_dir():
+        _publish_folder(temporary, destination, sha256=sha256, overwrite=overwrite, own=own)
+    else:
+        _publish_file(temporary, destination, sha256=sha256, overwrite=overwrite, own=own)
     sync_folder(destination.parent)
 
 
-def _settle_taken(temporary: Path, destination: Path, own: Collection[str]) -> None:
-    if destination.is_symlink() or not destination.is_file():
-        raise DestinationTaken(f"{destination} exists and is not a file")
-    if temporary.samefile(destination):
-        temporary.unlink()
-    elif sha256_of(destination) in own:
+def _publish_file(
+    temporary: Path, destination: Path, *, sha256: str, overwrite: bool, own: Collection[str]
+) -> None:
+    if overwrite:
         temporary.replace(destination)
-    else:
-        raise DestinationTaken(f"{destination} exists")
+    elif not _move_file(temporary, destination):
+        if destination.is_symlink() or not destination.is_file():
+            raise DestinationTaken(f"{destination} exists and is not a file")
+        if temporary.samefile(destination):
+            temporary.unlink()
+        elif known_hash(destination, {sha256, *own}):
+            temporary.replace(destination)
+        else:
+            raise DestinationTaken(f"{destination} exists")
 
 
-def _move_without_replacing(temporary: Path, destination: Path) -> bool:
+def _publish_folder(
+    temporary: Path, destination: Path, *, sha256: str, overwrite: bool, own: Collection[str]
+) -> None:
+    if rename_without_replacing(temporary, destination):
+        return
+    if destination.is_symlink() or not destination.is_dir():
+        raise DestinationTaken(f"{destination} exists and is not a folder")
+    # after a crash below, what lies under the temporary name is what was replaced
+    if not known_hash(destination, {sha256}):
+        if not overwrite and not known_hash(destination, own):
+            raise DestinationTaken(f"{destination} exists")
+        exchange(temporary, destination)
+        sync_folder(destination.parent)
+    remove(temporary)
+
+
+def _move_file(temporary: Path, destination: Path) -> bool:
     """True when moved, False where the name is taken."""
     try:
         os.link(temporary, destination, follow_symlinks=False)
@@ -61,24 +84,6 @@ def _move_without_replacing(temporary: Path, destination: Path) -> bool:
     except OSError as error:
         if error.errno not in NO_HARD_LINKS:
             raise
-        return _rename_without_replacing(temporary, destination)
+        return rename_without_replacing(temporary, destination)
     temporary.unlink()
     return True
-
-
-def _rename_without_replacing(temporary: Path, destination: Path) -> bool:
-    # renameat2(2): file systems without hard links (exFAT, some FUSE) have this, or nothing.
-    libc = ctypes.CDLL(None, use_errno=True)
-    failed = libc.renameat2(
-        AT_FDCWD,
-        os.fsencode(temporary),
-        AT_FDCWD,
-        os.fsencode(destination),
-        ctypes.c_uint(RENAME_NOREPLACE),
-    )
-    if not failed:
-        return True
-    number = ctypes.get_errno()
-    if number == errno.EEXIST:
-        return False
-    raise OSError(number, os.strerror(number), str(destination))

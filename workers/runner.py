@@ -15,18 +15,26 @@ from ffrtmp.client import ClientError, MasterRefused
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import ClaimAnswer, LogChunk, ReleaseRequest, ResultRequest
 from workers.delivery import Delivery, failed
+from workers.digests import hash_durably, size_of
 from workers.encoder import Encoder
 from workers.errors import AttemptFailed, AttemptStopped
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.process import ProcessIdentity
-from workers.files import discard, hash_durably
+from workers.files import discard
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.log_feed import feeding
 from workers.reading import Reading, reading
 from workers.running import ENCODING, Encode, Running, check_not_stopped
 from workers.sources import find_source
 from workers.spool import Journal, Phase, Spool
-from workers.staging import Places, Staged, failure_of, remove_older_parts, stage
+from workers.staging import (
+    Places,
+    Staged,
+    failure_of,
+    make_temporary_folder,
+    remove_older_parts,
+    stage,
+)
 from workers.streamer import Streamer
 from workers.tracing import span
 from workers.watched import Overdue, watched
@@ -166,8 +174,10 @@ class Runner:
         )
         remove_older_parts(staged.destination, work.claim.job_id, work.claim.attempt)
         if staged.adopted is not None:
-            size = staged.destination.stat().st_size
+            size = size_of(staged.destination)
             return self._encoded(work, staged, staged.adopted, size, {"adopted": True})
+        if work.claim.spec.makes_folder:
+            make_temporary_folder(staged.temporary)
         with (
             feeding(self._client, work.held, work.encode.log.head_since),
             self._reading(work, staged.source) as source,

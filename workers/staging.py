@@ -11,8 +11,9 @@ from ffrtmp.domain.locations import is_local
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import ClaimAnswer
 from workers.addresses import Networks
+from workers.digests import known_hash
 from workers.errors import AttemptFailed
-from workers.files import sha256_of
+from workers.files import remove
 from workers.sources import FileState, check_unchanged, find_source, state_of
 
 PART_SUFFIX = ".part"
@@ -36,8 +37,9 @@ class Staged:
     """The places of one attempt.
 
     ``source`` is None for a test source; ``source_state`` is a local one's when it was checked.
-    ``adopted`` is the hash of a file at the destination
-    that an earlier attempt of this job committed: there is nothing left to encode.
+    Where several files come out, ``destination`` and ``temporary`` are folders.
+    ``adopted`` is the hash of what lies at the destination and an earlier attempt of this job
+    committed: there is nothing left to encode.
     """
 
     source: str | None
@@ -64,7 +66,7 @@ def stage(claim: ClaimAnswer, places: Places) -> Staged:
     """Check input and output; AttemptFailed names what is wrong."""
     source = find_source(claim.spec.input, places.media_roots)
     destination = _destination(claim, places.output_folder)
-    _refuse_odd_destination(destination, source)
+    _refuse_odd_destination(destination, source, makes_folder=claim.spec.makes_folder)
     return Staged(
         source=source,
         source_state=state_of(source),
@@ -99,7 +101,7 @@ def remove_older_parts(destination: Path, job_id: str, attempt: int) -> int:
     for path in destination.parent.iterdir():
         match = mine.fullmatch(path.name)
         if match is not None and int(match[1]) < attempt:
-            path.unlink(missing_ok=True)
+            remove(path)
             removed += 1
     return removed
 
@@ -109,8 +111,16 @@ def failure_of(error: OSError, *, default: FailureClass = FailureClass.AGENT) ->
     return AttemptFailed(REFUSALS.get(error.errno or 0, default), str(error))
 
 
+def make_temporary_folder(temporary: Path) -> None:
+    """An empty folder for several outputs; AttemptFailed where its name is taken."""
+    try:
+        temporary.mkdir()
+    except FileExistsError as error:
+        raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"{temporary} is there already") from error
+
+
 def _destination(claim: ClaimAnswer, output_folder: Path) -> Path:
-    named = claim.spec.output or f"{claim.scenario}-{claim.job_id}.{claim.spec.container}"
+    named = claim.spec.output or _usual_name(claim)
     path = output_folder.absolute() / named
     if ".." in path.parts:
         raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"output {named} has '..'")
@@ -121,28 +131,35 @@ def _destination(claim: ClaimAnswer, output_folder: Path) -> Path:
         raise failure_of(error, default=FailureClass.OUTPUT_REFUSED) from error
 
 
-def _refuse_odd_destination(destination: Path, source: str | None) -> None:
+def _usual_name(claim: ClaimAnswer) -> str:
+    name = f"{claim.scenario}-{claim.job_id}"
+    return name if claim.spec.makes_folder else f"{name}.{claim.spec.container}"
+
+
+def _refuse_odd_destination(destination: Path, source: str | None, *, makes_folder: bool) -> None:
     try:
         mode = destination.lstat().st_mode
     except FileNotFoundError:
         return
     except OSError as error:
         raise failure_of(error, default=FailureClass.OUTPUT_REFUSED) from error
-    if not stat.S_ISREG(mode):
-        raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"output {destination} is not a file")
-    if source is not None and is_local(source) and destination.samefile(source):
+    if not (stat.S_ISDIR(mode) if makes_folder else stat.S_ISREG(mode)):
+        kind = "folder" if makes_folder else "file"
+        raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"output {destination} is not a {kind}")
+    if source is not None and is_local(source) and _holds(destination, Path(source)):
         raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"output {destination} is the input")
+
+
+def _holds(destination: Path, source: Path) -> bool:
+    return destination.samefile(source) or source.is_relative_to(destination)
 
 
 def _adopted(destination: Path, claim: ClaimAnswer) -> str | None:
     if not destination.exists():
         return None
-    if claim.committed_sha256:
-        found = sha256_of(destination)
-        if found in claim.committed_sha256:
-            return found
-    if claim.spec.overwrite:
-        return None
+    found = known_hash(destination, claim.committed_sha256)
+    if found is not None or claim.spec.overwrite:
+        return found
     raise AttemptFailed(
         FailureClass.OUTPUT_EXISTS, f"output {destination} exists; overwrite was not asked for"
     )
