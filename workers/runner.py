@@ -3,8 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -23,7 +23,7 @@ from workers.ffmpeg.process import ProcessIdentity
 from workers.files import discard
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.log_feed import feeding
-from workers.reading import Reading, reading
+from workers.reading import reading
 from workers.running import ENCODING, Encode, Running, check_not_stopped
 from workers.sources import find_source
 from workers.spool import Journal, Phase, Spool
@@ -180,9 +180,9 @@ class Runner:
             make_temporary_folder(staged.temporary)
         with (
             feeding(self._client, work.held, work.encode.log.head_since),
-            self._reading(work, staged.source) as source,
+            self._running(work, staged.source) as running,
         ):
-            facts = self._encoder.encode(work.claim, staged, self._running(work, source))
+            facts = self._encoder.encode(work.claim, staged, running)
         work.held.suspension.end()
         sha256, size = _hashed(staged.temporary, work.held)
         return self._encoded(work, staged, sha256, size, facts)
@@ -192,22 +192,24 @@ class Runner:
         found = find_source(spec.input, self._places.media_roots)
         with (
             feeding(self._client, work.held, work.encode.log.head_since),
-            self._reading(work, found) as source,
+            self._running(work, found) as running,
         ):
-            self._streamer.stream(work.claim, self._running(work, source))
+            self._streamer.stream(work.claim, running)
         facts = {"rtmp_url": spec.rtmp_url, "is_test_source": found is None}
         result = self._result(work).model_copy(update={"metrics": facts | _how_run(work)})
         return work.journal.model_copy(update={"phase": Phase.ENCODED, "result": result})
 
-    def _reading(self, work: Work, source: str | None) -> AbstractContextManager[Reading]:
-        return reading(
-            source,
+    @contextmanager
+    def _running(self, work: Work, location: str | None) -> Iterator[Running]:
+        """The attempt's processes, while its source may be read."""
+        source = reading(
+            location,
             folder=self._spool.input_folder(work.journal),
             networks=self._places.allow_networks,
         )
-
-    def _running(self, work: Work, source: Reading) -> Running:
-        return Running(work.held, work.encode, partial(self._started, work), source)
+        started = partial(self._started, work)
+        with source as opened, self._spool.scratch_folder(work.journal) as scratch:
+            yield Running(work.held, work.encode, started, opened, scratch=scratch)
 
     def _started(self, work: Work, process: ProcessIdentity) -> None:
         self._note(work, pid=process.pid, start_identity=process.start_identity)

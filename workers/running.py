@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 from ffrtmp.domain.media import Hardware
@@ -48,17 +49,24 @@ class Encode:
 
 
 class Running:
-    """The processes of one attempt, one after the other, in its own thread."""
+    """The processes of one attempt, one after the other, in its own thread.
 
-    def __init__(self, held: Held, encode: Encode, on_start: OnStart, source: Reading) -> None:
+    ``scratch`` is a folder for what they write beside the output, which nobody keeps.
+    """
+
+    def __init__(
+        self, held: Held, encode: Encode, on_start: OnStart, source: Reading, *, scratch: Path
+    ) -> None:
         self.held = held
+        self.scratch = scratch
         self.source = source
         self.encode = encode
         self._on_start = on_start
 
     def beside(self) -> "Running":
         """For a process that looks at what was encoded: its log and counts are its own."""
-        return Running(self.held, Encode(log=BoundedLog()), self._on_start, self.source)
+        own = Encode(log=BoundedLog())
+        return Running(self.held, own, self._on_start, self.source, scratch=self.scratch)
 
     def run(
         self,

@@ -3,6 +3,8 @@
 import logging
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
@@ -83,6 +85,20 @@ class Spool:
     def input_folder(self, journal: Journal) -> Path:
         """Where the attempt's input lies, alone; removed with the attempt at the latest."""
         return self._folder_of(journal) / "input"
+
+    @contextmanager
+    def scratch_folder(self, journal: Journal) -> Iterator[Path]:
+        """An empty folder for what the attempt's tools write beside its output, such as logs.
+
+        Removed at the end of the block, and at the latest with the attempt.
+        """
+        folder = self._folder_of(journal) / "scratch"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700, parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def remove(self, journal: Journal) -> None:
         """Forget an attempt."""

@@ -76,11 +76,11 @@ def test_frames_that_are_lost_without_an_error_are_counted() -> None:
     assert undecoded(0, "", frames=29, expected=30) == "29 of 30 frames decode"
 
 
-def test_decoding_counts_for_itself_not_for_the_encode() -> None:
+def test_decoding_counts_for_itself_not_for_the_encode(tmp_path: Path) -> None:
     held = Held(job_id="job-1", number=1, lease="lease")
     encode = Encode(log=BoundedLog())
     reading = Reading(location=None, environment={})
-    beside = Running(held, encode, lambda _: None, reading).beside()
+    beside = Running(held, encode, lambda _: None, reading, scratch=tmp_path).beside()
 
     beside.run(FfmpegProcess(decode(BUNNY, ffmpeg=FFMPEG, threads=1)), None, phase="decoding")
 

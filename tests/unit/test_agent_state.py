@@ -78,6 +78,19 @@ def test_removed_journal_is_forgotten(tmp_path: Path) -> None:
     assert spool.journals() == []
 
 
+def test_scratch_folder_is_private_starts_empty_and_goes_with_its_block(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    left = tmp_path / "job-1-2" / "scratch" / "left by a process that died"
+    left.mkdir(parents=True)
+
+    with spool.scratch_folder(_journal()) as folder:
+        assert list(folder.iterdir()) == []
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        (folder / "log").write_text("x")
+
+    assert not left.parent.exists()
+
+
 def test_damaged_journal_is_set_aside_and_does_not_hide_the_others(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.save(_journal())
