@@ -75,10 +75,11 @@ def test_copied_sound_may_have_any_codec() -> None:
 
 
 def test_limit_shorter_than_the_source_is_the_length() -> None:
-    short = replace(with_video(OUTPUT, end_seconds=2.0), audio=(replace(AUDIO, end_seconds=2.0),))
+    cut = with_video(OUTPUT, end_seconds=2.0, frames=50)
+    short = replace(cut, audio=(replace(AUDIO, end_seconds=2.0),))
 
     assert found_in(SOURCE, short, duration_seconds=2.0) == []
-    assert len(found_in(SOURCE, OUTPUT, duration_seconds=2.0)) == 2
+    assert len(found_in(SOURCE, OUTPUT, duration_seconds=2.0)) == 3
 
 
 def test_limit_longer_than_the_source_asks_for_the_whole_source() -> None:
@@ -86,7 +87,7 @@ def test_limit_longer_than_the_source_asks_for_the_whole_source() -> None:
 
 
 def test_test_source_has_to_be_as_long_as_asked() -> None:
-    assert len(found_in(None, TEST_OUTPUT, duration_seconds=5.0)) == 2
+    assert len(found_in(None, TEST_OUTPUT, duration_seconds=5.0)) == 3
 
 
 def test_one_frame_of_a_slow_source_is_tolerated() -> None:
@@ -102,7 +103,7 @@ def test_source_whose_video_length_nobody_knows_is_not_judged_by_its_audio() -> 
 
 
 def test_ntsc_rates_rounded_by_a_container_are_right() -> None:
-    rounded = with_video(OUTPUT, fps=Fraction(2997, 100))
+    rounded = with_video(OUTPUT, fps=Fraction(2997, 100), frames=120)
 
     assert found_in(SOURCE, rounded, **ASKED, fps="30000/1001") == []
     assert len(found_in(SOURCE, rounded, **ASKED, fps="30")) == 1
@@ -110,3 +111,77 @@ def test_ntsc_rates_rounded_by_a_container_are_right() -> None:
 
 def test_unasked_frame_rate_may_be_any() -> None:
     assert found_in(SOURCE, with_video(OUTPUT, fps=Fraction(7)), **ASKED, fps=None) == []
+
+
+UNEVEN: dict[str, Any] = {"frames": 40, "end_seconds": 4.0}
+"""Of a rate of 25, and far fewer."""
+
+
+@pytest.mark.parametrize(
+    ("frames", "is_right"), [(98, False), (99, True), (101, True), (102, False)]
+)
+def test_kept_timing_keeps_every_frame(frames: int, is_right: bool) -> None:
+    found = found_in(SOURCE, with_video(OUTPUT, frames=frames), **ASKED, fps=None)
+
+    assert found == ([] if is_right else [f"video has {frames} frames, expected were 100"])
+
+
+@pytest.mark.parametrize("counted", [None, 200])
+def test_count_that_nobody_knows_or_that_cannot_be_is_not_held_against_the_output(
+    counted: int | None,
+) -> None:
+    source = with_video(SOURCE, frames=counted)
+
+    assert found_in(source, with_video(OUTPUT, frames=63), **ASKED, fps=None) == []
+
+
+def test_uneven_source_has_the_frames_that_it_has() -> None:
+    source = with_video(SOURCE, **UNEVEN)
+
+    assert found_in(source, with_video(OUTPUT, frames=40), **ASKED, fps=None) == []
+    assert len(found_in(source, with_video(OUTPUT, frames=36), **ASKED, fps=None)) == 1
+
+
+def test_limit_cuts_an_even_source_after_a_known_number_of_frames() -> None:
+    short = replace(with_video(OUTPUT, end_seconds=2.0), audio=(replace(AUDIO, end_seconds=2.0),))
+
+    asked = {"duration_seconds": 2.0, "fps": None}
+    assert found_in(SOURCE, with_video(short, frames=50), **asked) == []
+    assert len(found_in(SOURCE, with_video(short, frames=47), **asked)) == 1
+
+
+def test_limit_in_a_gap_of_an_uneven_source_gives_a_shorter_picture_never_a_longer_one() -> None:
+    source = with_video(SOURCE, **UNEVEN)
+    sound = (replace(AUDIO, end_seconds=2.0),)
+    early, late = (
+        replace(with_video(OUTPUT, end_seconds=end, frames=11), audio=sound) for end in (1.5, 2.5)
+    )
+
+    asked = {"duration_seconds": 2.0, "fps": None}
+    assert found_in(source, early, **asked) == []
+    assert found_in(source, late, **asked) == ["video ends after 2.50 s, expected was 2.00 s"]
+    assert len(found_in(SOURCE, early, **asked)) == 2
+
+
+def test_source_whose_end_nobody_knows_may_end_before_the_limit() -> None:
+    unknown = with_video(SOURCE, end_seconds=None)
+
+    assert found_in(unknown, OUTPUT, duration_seconds=60.0) == []
+    assert len(found_in(unknown, OUTPUT, duration_seconds=2.0)) == 2  # the picture and the sound
+
+
+def test_asked_rate_has_as_many_frames_as_the_time_needs() -> None:
+    halved = with_video(OUTPUT, fps=Fraction(10), frames=40)
+
+    assert found_in(SOURCE, halved, **ASKED, fps="10") == []
+    assert found_in(SOURCE, with_video(halved, frames=36), **ASKED, fps="10") == [
+        "video has 36 frames, expected were 40"
+    ]
+
+
+def test_frame_that_a_recording_loses_where_its_picture_changes_is_not_missed() -> None:
+    recording = replace(SOURCE, has_one_clock=False)
+    lost = with_video(OUTPUT, fps=Fraction(99, 4), frames=99)
+
+    assert found_in(recording, lost, **ASKED) == []
+    assert len(found_in(SOURCE, lost, **ASKED)) == 1

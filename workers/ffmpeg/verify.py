@@ -6,11 +6,11 @@ from typing import Final
 
 from ffrtmp.domain.media import Audio, Container
 from workers.ffmpeg.facts import MediaFacts
+from workers.ffmpeg.frame_counts import MIN_TOLERANCE_SECONDS, expected_count, is_even
 from workers.ffmpeg.pictures import PicturePlan
 from workers.ffmpeg.plan import Plan
 
 _DEMUXERS: Final = {Container.MP4: "mp4", Container.MKV: "matroska", Container.WEBM: "webm"}
-MIN_TOLERANCE_SECONDS: Final = 0.1
 AUDIO_TOLERANCE_SECONDS: Final = 0.25
 """Encoders begin with silence and end in the middle of a block: up to 3 blocks of 64 ms."""
 _MIN_FRAMES_FOR_RATE: Final = 10
@@ -28,7 +28,8 @@ def differences(plan: Plan, picture: PicturePlan, output: MediaFacts) -> list[st
     known = plan.source is None or plan.source.has_one_clock
     return [
         *_picture(plan, picture, output),
-        *_frame_rate(picture, output),
+        *_frame_rate(picture, output, may_lose_one=not known),
+        *_frames(plan, picture, output),
         *_sound(plan, output),
         *(_length(plan, output) if known else ()),
         *(_sound_length(plan, output) if known else ()),
@@ -48,16 +49,24 @@ def _picture(plan: Plan, picture: PicturePlan, output: MediaFacts) -> Iterator[s
     shape = picture.sample_aspect
     if abs(video.sample_aspect - shape) > shape * _SHAPE_TOLERANCE:
         yield f"shape of the pixels is {video.sample_aspect}, expected was {shape}"
-    if not video.frames:
-        yield "video has no frames"
 
 
-def _frame_rate(picture: PicturePlan, output: MediaFacts) -> Iterator[str]:
+def _frame_rate(picture: PicturePlan, output: MediaFacts, *, may_lose_one: bool) -> Iterator[str]:
+    """Of a recording whose picture changes its size ffmpeg loses a frame at the change."""
     video, asked = output.video, picture.fps
     if asked is None or (video.frames or 0) < _MIN_FRAMES_FOR_RATE:
         return
-    if video.fps is None or abs(video.fps - asked) > asked * _RATE_TOLERANCE:
+    lost = asked / (video.frames or 1) if may_lose_one else 0
+    if video.fps is None or abs(video.fps - asked) > asked * _RATE_TOLERANCE + lost:
         yield f"frame rate is {video.fps}, asked was {asked}"
+
+
+def _frames(plan: Plan, picture: PicturePlan, output: MediaFacts) -> Iterator[str]:
+    found, expected = output.video.frames, expected_count(plan, picture)
+    if not found:
+        yield "video has no frames"
+    elif expected is not None and not expected.admits(found):
+        yield f"video has {found} frames, expected were {expected.frames}"
 
 
 def _sound(plan: Plan, output: MediaFacts) -> Iterator[str]:
@@ -77,14 +86,20 @@ def _sound(plan: Plan, output: MediaFacts) -> Iterator[str]:
 
 def _length(plan: Plan, output: MediaFacts) -> Iterator[str]:
     source = plan.source
-    expected = _expected(plan, None if source is None else _video_end(source))
-    found = _video_end(output)
+    end = None if source is None else _video_end(source)
+    expected, found = _expected(plan, end), _video_end(output)
     if expected is None or found is None:
         return
     frames = [1 / facts.video.fps for facts in (source, output) if facts and facts.video.fps]
-    tolerance = max(MIN_TOLERANCE_SECONDS, *(float(frame) for frame in frames), 0.0)
-    if abs(found - expected) > tolerance + 1e-3:
+    tolerance = max(MIN_TOLERANCE_SECONDS, *(float(frame) for frame in frames), 0.0) + 1e-3
+    may_be_shorter = source is not None and _is_cut_unevenly(source, end, expected)
+    if found > expected + tolerance or (found < expected - tolerance and not may_be_shorter):
         yield f"video ends after {found:.2f} s, expected was {expected:.2f} s"
+
+
+def _is_cut_unevenly(source: MediaFacts, end: float | None, limit: float) -> bool:
+    """True where the source may end before the limit, or have no frame near it."""
+    return end is None or (limit < end and not is_even(source.video))
 
 
 def _sound_length(plan: Plan, output: MediaFacts) -> Iterator[str]:
