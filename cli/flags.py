@@ -168,6 +168,9 @@ class AgentFlags:
     kill_timeout: Annotated[
         str | None, typer.Option(help="wait for the end of a killed attempt [30s]")
     ] = None
+    reconnect_timeout: Annotated[
+        str | None, typer.Option(help="how long a broken stream is taken up again [60s]")
+    ] = None
     metrics_port: Annotated[int | None, typer.Option(help="port of /metrics [9465]")] = None
     ffmpeg: Annotated[
         Path | None, typer.Option(help="the ffmpeg to run [PATH's, else the bundled one]")

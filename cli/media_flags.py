@@ -27,6 +27,9 @@ class MediaFlags:
     max_bitrate: Annotated[
         str | None, media("--max-bitrate", say="ceiling of a --crf or of a --bitrate")
     ] = None
+    loop: Annotated[
+        bool | None, media("--loop", say="begin an input file again at its end, for a stream")
+    ] = None
     fit: Annotated[
         Fit | None, media("--fit", say="the very size with bars, or a picture inside it")
     ] = None
@@ -52,6 +55,7 @@ class MediaFlags:
         return {
             "container": self.container,
             "max_bitrate": self.max_bitrate,
+            "loop": self.loop,
             "fit": self.fit,
             "upscale": self.upscale,
             "audio_tracks": _numbers(self.audio_tracks),

@@ -251,6 +251,8 @@ class WorkerSettings(Settings):
     """How long SIGTERM lets running attempts finish."""
     kill_timeout: Duration = 30.0
     """How long an attempt may outlive the order to end before its slot is written off."""
+    reconnect_timeout: Duration = 60.0
+    """How long a stream that broke off is taken up by its attempt before that fails."""
     metrics_port: Port | None = 9465
     ffmpeg: Path | None = None
     tracing: Tracing = Tracing()

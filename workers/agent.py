@@ -256,7 +256,12 @@ class Agent:
             node_id=self._identity.node_id,
             client=self._client,
             encoder=Encoder(ffmpeg=ffmpeg, threads=threads, targets=targets),
-            streamer=Streamer(ffmpeg=ffmpeg, threads=threads, targets=targets),
+            streamer=Streamer(
+                ffmpeg=ffmpeg,
+                threads=threads,
+                targets=targets,
+                reconnect_seconds=self._settings.reconnect_timeout,
+            ),
             places=self._places,
             spool=self._spool,
             ledger=self._ledger,

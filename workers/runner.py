@@ -194,8 +194,8 @@ class Runner:
             feeding(self._client, work.held, work.encode.log.head_since),
             self._running(work, found) as running,
         ):
-            self._streamer.stream(work.claim, running)
-        facts = {"rtmp_url": spec.rtmp_url, "is_test_source": found is None}
+            sent = self._streamer.stream(work.claim, running)
+        facts = sent | {"rtmp_url": spec.rtmp_url, "is_test_source": found is None}
         result = self._result(work).model_copy(update={"metrics": facts | _how_run(work)})
         return work.journal.model_copy(update={"phase": Phase.ENCODED, "result": result})
 

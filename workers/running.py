@@ -41,6 +41,8 @@ class Encode:
     seconds: float = 0.0
     frames: int | None = None
     speed: float | None = None
+    said: ffmpeg_progress.Progress | None = None
+    """The last that ffmpeg said of itself."""
 
     @property
     def fps(self) -> float | None:
@@ -68,6 +70,11 @@ class Running:
         own = Encode(log=BoundedLog())
         return Running(self.held, own, self._on_start, self.source, scratch=self.scratch)
 
+    def once_more(self) -> "Running":
+        """For one of several processes that do the same: only its log is the encode's as well."""
+        own = Encode(log=BoundedLog(also=self.encode.log))
+        return Running(self.held, own, self._on_start, self.source, scratch=self.scratch)
+
     def run(
         self,
         process: FfmpegProcess,
@@ -75,12 +82,13 @@ class Running:
         *,
         phase: str = ENCODING,
         fraction: float = 0.0,
+        before_seconds: float = 0.0,
         can_suspend: bool = True,
     ) -> ProcessEnd:
         """Run it to its end, whatever that is; AttemptStopped where it was not to start.
 
         ``expected_seconds`` is how much media comes out, None where nobody knows; ``fraction``
-        of the whole is done before it.
+        of the whole is done before it, and ``before_seconds`` of that media came out before.
         """
         held, encode = self.held, self.encode
         check_not_stopped(held)
@@ -88,9 +96,13 @@ class Running:
         def on_progress(so_far: ffmpeg_progress.Progress) -> None:
             paused = held.suspension.has_been_on
             said = own_rates(so_far, clock() - started) if paused else so_far
-            encode.frames, encode.speed = said.frame, said.speed
+            encode.frames, encode.speed, encode.said = said.frame, said.speed, said
             now = encoding_progress(
-                said, expected_seconds, least=held.progress.fraction, phase=phase
+                said,
+                expected_seconds,
+                least=held.progress.fraction,
+                before_seconds=before_seconds,
+                phase=phase,
             )
             held.progress = replace(now, ends_by=ends_by)
 
@@ -187,11 +199,12 @@ def encoding_progress(
     expected: float | None,
     *,
     least: float,
+    before_seconds: float = 0.0,
     phase: str = ENCODING,
 ) -> Progress:
     """ffmpeg's own progress as the farm shows it: never below ``least``, since ffmpeg does not
     know its position while it moves an index to the front."""
-    done = (said.out_time_seconds or 0.0) / expected if expected else 0.0
+    done = (before_seconds + (said.out_time_seconds or 0.0)) / expected if expected else 0.0
     return Progress(
         phase=phase,
         mark=f"{phase} {said.frame} {said.out_time_seconds} {said.total_bytes}",

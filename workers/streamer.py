@@ -1,70 +1,192 @@
-"""One stream: published at its own speed until its end, on a leash."""
+"""One stream: published at its own speed until its end, on a leash, taken up where it breaks."""
 
+import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Final
 
+from ffrtmp.domain.locations import is_live
 from ffrtmp.domain.retry import FailureClass
+from ffrtmp.domain.spec import JobSpec
 from ffrtmp.schemas import ClaimAnswer
+from workers.backoff import jittered_delays
 from workers.clock import boot_seconds
 from workers.encoder import target_of
 from workers.errors import AttemptFailed
+from workers.ffmpeg.failures import classify
 from workers.ffmpeg.leash import EXIT_EXPIRED
-from workers.ffmpeg.plan import plan_of
+from workers.ffmpeg.plan import Plan, plan_of
 from workers.ffmpeg.process import FfmpegProcess
 from workers.ffmpeg.streaming import publish
+from workers.ffmpeg.target import Target
 from workers.hardware.devices import Targets
-from workers.ledger import Held
+from workers.ledger import Held, Progress
+from workers.reconnecting import DEFAULT_RECONNECT_SECONDS, Course, Run
 from workers.running import Running, check_not_stopped, supported
 
-LEASE_WAIT_SECONDS = 10.0
-LEASE_POLL_SECONDS = 0.05
-LEASE_LOST = "no heartbeat was answered in time, so this node ended its stream"
+LEASE_WAIT_SECONDS: Final = 10.0
+LEASE_POLL_SECONDS: Final = 0.05
+LEASE_LOST: Final = "no heartbeat was answered in time, so this node ended its stream"
+BACKOFF_BASE_SECONDS: Final = 1.0
+BACKOFF_CAP_SECONDS: Final = 10.0
+"""Well below the limit of standstill in the live queue."""
+RECONNECTING: Final = "reconnecting"
+
+
+@dataclass(slots=True, kw_only=True)
+class Stream:
+    """One stream on its way: what it is, and how far it has come."""
+
+    spec: JobSpec
+    plan: Plan
+    target: Target
+    running: Running
+    began_at: float
+    course: Course = field(default_factory=Course)
+
+    @property
+    def expected_seconds(self) -> float | None:
+        """How long it is going to be in all, None where nobody knows."""
+        return self.plan.limit_seconds if self.spec.is_looped else self.plan.expected_seconds
+
+    @property
+    def is_over(self) -> bool:
+        """True where nothing of it is left."""
+        return self.course.left_of(self.expected_seconds) == 0
+
+    @property
+    def position_seconds(self) -> float:
+        """Where in its source it goes on; a live one, and a test source, have no such place."""
+        if self.plan.source is None or is_live(self.spec.input):
+            return 0.0
+        length = self.plan.source.duration_seconds
+        sent = self.course.sent_seconds
+        return sent % length if self.spec.is_looped and length else sent
+
+    def rest(self) -> Plan:
+        """The plan of what is left."""
+        return replace(self.plan, limit_seconds=self.course.left_of(self.plan.limit_seconds))
+
+    def timeout_seconds(self) -> float | None:
+        """What is left of the time-out, None where there is none."""
+        limit = self.spec.limits.timeout_seconds
+        return None if limit is None else max(0.0, limit - (self.clock() - self.began_at))
+
+    def clock(self) -> float:
+        """The attempt's own."""
+        return self.running.held.suspension.clock()
 
 
 class Streamer:
-    """Publishes streams; the rest as ``Encoder``."""
+    """Publishes streams; the rest as ``Encoder``.
 
-    def __init__(self, *, ffmpeg: Path, threads: int, targets: Targets) -> None:
+    One that breaks off is taken up again within its attempt, until it could not be published for
+    ``reconnect_seconds``.
+    """
+
+    def __init__(
+        self,
+        *,
+        ffmpeg: Path,
+        threads: int,
+        targets: Targets,
+        reconnect_seconds: float = DEFAULT_RECONNECT_SECONDS,
+    ) -> None:
         self._ffmpeg = ffmpeg
         self._threads = threads
         self._targets = targets
+        self._reconnect_seconds = reconnect_seconds
 
-    def stream(self, claim: ClaimAnswer, running: Running) -> None:
-        """Publish the source, or a test source, to its end; AttemptFailed, AttemptStopped.
+    def stream(self, claim: ClaimAnswer, running: Running) -> dict[str, Any]:
+        """Publish the source, or a test source, to its end; the facts that the result shows.
 
-        It ends in time for the next publisher where the lease cannot be renewed, and is never
-        suspended.
+        AttemptFailed, AttemptStopped. It ends in time for the next publisher where the lease
+        cannot be renewed, and is never suspended.
         """
-        spec, target, held = claim.spec, target_of(self._targets, claim), running.held
+        target = target_of(self._targets, claim)
         source = running.source_facts()
-        plan = supported(lambda: plan_of(spec, source))
-        running.encode.argv = supported(
-            lambda: publish(
-                plan,
-                ffmpeg=self._ffmpeg,
-                source=running.source.location,
-                rtmp_url=spec.rtmp_url or "",
-                threads=self._threads,
-                target=target,
-            )
+        stream = Stream(
+            spec=claim.spec,
+            plan=supported(lambda: plan_of(claim.spec, source)),
+            target=target,
+            running=running,
+            began_at=running.held.suspension.clock(),
         )
+        self._publish_all(stream)
+        return stream.course.facts()
+
+    def _publish_all(self, stream: Stream) -> None:
+        """AttemptFailed where it does not go on any more."""
+        delays = _delays()
+        while True:
+            before = stream.course
+            try:
+                self._publish(stream)
+                return
+            except AttemptFailed as failure:
+                if stream.is_over:
+                    return
+                if stream.course.failing_since != before.failing_since:
+                    delays = _delays()
+                delay = next(delays)
+                if not self._may_go_on(stream, failure, delay):
+                    raise
+                _wait(stream, failure, delay)
+
+    def _may_go_on(self, stream: Stream, failure: AttemptFailed, delay: float) -> bool:
+        return stream.course.may_go_on(
+            failure.failure_class,
+            at=stream.clock() + delay,
+            is_live=is_live(stream.spec.input),
+            patience_seconds=self._reconnect_seconds,
+        )
+
+    def _publish(self, stream: Stream) -> None:
+        """One process; AttemptFailed where it ends before the stream does."""
+        running, held = stream.running, stream.running.held
+        running.encode.argv = self._argv(stream)
         await_lease(held)
-        limit = spec.limits.timeout_seconds
         process = FfmpegProcess(
             running.encode.argv,
-            timeout_seconds=limit,
+            timeout_seconds=stream.timeout_seconds(),
             leash_until=held.lease_until,
             environment=running.source.environment,
         )
+        once = running.once_more()
         held.on_renewal(process.extend)
         try:
-            end = running.run(process, plan.expected_seconds, can_suspend=False)
+            end = once.run(
+                process,
+                stream.expected_seconds,
+                fraction=held.progress.fraction,
+                before_seconds=stream.course.sent_seconds,
+                can_suspend=False,
+            )
         finally:
             held.on_renewal(None)
+            _count(stream, once)
         check_not_stopped(held)
         if end.exit_code == EXIT_EXPIRED:
             raise AttemptFailed(FailureClass.NODE_LOST, LEASE_LOST)
-        running.require_success(end, target, timeout_seconds=limit)
+        limit = stream.spec.limits.timeout_seconds
+        once.require_success(end, stream.target, timeout_seconds=limit)
+        _require_whole(once)
+
+    def _argv(self, stream: Stream) -> tuple[str, ...]:
+        return supported(
+            lambda: publish(
+                stream.rest(),
+                ffmpeg=self._ffmpeg,
+                source=stream.running.source.location,
+                rtmp_url=stream.spec.rtmp_url or "",
+                threads=self._threads,
+                is_looped=stream.spec.is_looped,
+                from_seconds=stream.position_seconds,
+                target=stream.target,
+            )
+        )
 
 
 def await_lease(held: Held) -> None:
@@ -78,3 +200,57 @@ def await_lease(held: Held) -> None:
         if time.monotonic() > until:
             raise AttemptFailed(FailureClass.NODE_LOST, LEASE_LOST)
         time.sleep(LEASE_POLL_SECONDS)
+
+
+def _delays() -> Iterator[float]:
+    return jittered_delays(base_seconds=BACKOFF_BASE_SECONDS, cap_seconds=BACKOFF_CAP_SECONDS)
+
+
+def _count(stream: Stream, once: Running) -> None:
+    """Add what one process did to the stream and to what is reported of the attempt."""
+    said, whole = once.encode.said, stream.running.encode
+    run = Run(ended_at=stream.clock(), seconds=once.encode.seconds)
+    if said is not None:
+        run = replace(
+            run,
+            sent_seconds=said.out_time_seconds or 0.0,
+            sent_bytes=said.total_bytes or 0,
+            frames=said.frame or 0,
+            dropped_frames=said.dropped_frames or 0,
+        )
+    stream.course = stream.course.after(run)
+    whole.seconds, whole.frames = stream.course.published_seconds, stream.course.frames
+    whole.speed = once.encode.speed
+
+
+def _require_whole(once: Running) -> None:
+    """ffmpeg ends well, too, when its source breaks off: then its log says so."""
+    failure = classify(exit_code=0, signal=None, stderr=once.encode.log.text())
+    if failure.failure_class is FailureClass.CONNECTION:
+        raise AttemptFailed(failure.failure_class, failure.message, exit_code=0)
+
+
+def _wait(stream: Stream, failure: AttemptFailed, seconds: float) -> None:
+    """Stand by before the next process; AttemptStopped, or AttemptFailed where time is over."""
+    held, limit = stream.running.held, stream.spec.limits.timeout_seconds
+    left = stream.timeout_seconds()
+    if left is not None and left <= seconds:
+        raise AttemptFailed(
+            FailureClass.LIMIT_EXCEEDED,
+            f"the {limit:g} s asked for are over, and the stream is broken off: {failure.message}",
+        )
+    stream.running.encode.log.append(
+        f"[ffrtmp] {failure.message}; the stream goes on in {seconds:.1f} s\n"
+    )
+    held.progress = Progress(
+        phase=RECONNECTING,
+        mark=f"{RECONNECTING} {stream.clock()}",
+        ends_by=stream.clock() + seconds,
+        is_silent=True,
+        fraction=held.progress.fraction,
+    )
+    stopped = threading.Event()
+    held.on_stop(stopped.set)
+    stopped.wait(seconds)
+    held.on_stop(None)
+    check_not_stopped(held)

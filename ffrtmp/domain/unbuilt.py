@@ -19,7 +19,6 @@ def missing(spec: JobSpec) -> Iterator[str]:
         "two_pass": spec.is_two_pass,
         "bit_depth": spec.bit_depth is not None,
         "dynamic_range": spec.dynamic_range is not DynamicRange.KEEP,
-        "loop": spec.is_looped,
         "input": spec.input is not None and kind_of(spec.input) not in (Kind.PATH, Kind.HTTP),
         "output": spec.output is not None and kind_of(spec.output) is not Kind.PATH,
         "resource_limits.max_cpu_percent": limits.max_cpu_percent is not None,

@@ -13,7 +13,7 @@ from ffrtmp.schemas import JobAnswer
 from tests.chaos.conftest import MakeFarm
 from tests.chaos.farm import ChaosFarm
 from tests.chaos.proxy import Proxy
-from tests.chaos.rtmp import RtmpServer
+from tests.rtmp import RtmpServer
 from tests.waiting import wait_until
 
 

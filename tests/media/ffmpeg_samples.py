@@ -9,5 +9,6 @@ from tests.media.samples.encoders import ENCODERS
 from tests.media.samples.inputs import INPUTS
 from tests.media.samples.network import NETWORK
 from tests.media.samples.outputs import OUTPUTS
+from tests.media.samples.streams import STREAMS
 
-SAMPLES: tuple[Sample, ...] = NETWORK + INPUTS + OUTPUTS + ENCODERS + DEVICES
+SAMPLES: tuple[Sample, ...] = NETWORK + STREAMS + INPUTS + OUTPUTS + ENCODERS + DEVICES

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -181,14 +182,22 @@ class Node:
             on_answer=lambda _: None,
         )
 
-    def runner(self, ffmpeg: Path = Path("/nonexistent/ffmpeg")) -> Runner:
+    def runner(
+        self, ffmpeg: Path = Path("/nonexistent/ffmpeg"), *, reconnect_seconds: float = 60.0
+    ) -> Runner:
         targets = {CPU_DEVICE: {Hardware.CPU: CPU}}
         return Runner(
             node_id=NODE,
             client=self.master,
             encoder=Encoder(ffmpeg=ffmpeg, threads=1, targets=targets),
-            streamer=Streamer(ffmpeg=ffmpeg, threads=1, targets=targets),
-            places=Places(output_folder=self.folder / "output", media_roots=(Path("/"),)),
+            streamer=Streamer(
+                ffmpeg=ffmpeg, threads=1, targets=targets, reconnect_seconds=reconnect_seconds
+            ),
+            places=Places(
+                output_folder=self.folder / "output",
+                media_roots=(Path("/"),),
+                allow_networks=(ip_network("127.0.0.0/8"),),
+            ),
             spool=self.spool,
             ledger=self.ledger,
             delivery=self.delivery,

@@ -32,6 +32,7 @@ def test_whole_block_gives_every_value_once() -> None:
             out_time_seconds=1.6,
             speed=0.783,
             total_bytes=10240,
+            dropped_frames=0,
             is_end=False,
         )
     ]

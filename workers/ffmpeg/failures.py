@@ -62,7 +62,8 @@ _LEVEL = re.compile(r"\[(info|verbose|debug|warning|error|fatal|panic)\] ")
 _MARKS = re.compile(r"^(\[[^\]\n]* @ 0x[0-9a-f]+\] |\[(?:warning|error|fatal|panic)\] )+")
 _CAUGHT = re.compile(r"^(?:\[info\] )?Exiting normally, received signal (\d{1,2})\.$", re.MULTILINE)
 _ECHO = re.compile(
-    r"^(Error (opening|while opening) (input|output) files? (file:|https?:)|Input #|Output #)"
+    r"^(Error (opening|while opening) (input|output) files? (file:|https?:|rtmps?:|srt:)"
+    r"|Input #|Output #)"
 )
 
 
@@ -152,6 +153,9 @@ _RULES: Final = _rules(
     (_NETWORK, _C.CONNECTION),
     (r"Stream ends prematurely at", _C.CONNECTION),
     (r"SSL routines|TLS handshake|certificate verify failed|Unable to open .*tls", _C.CONNECTION),
+    # a media server that refuses a stream, which may be another's for a moment, or not there yet
+    (r"(^|\] )Server error: ", _C.CONNECTION),
+    (r"Error opening output rtmps?://\S*: Input/output error$", _C.CONNECTION),
     (r"Protocol '\S*' not on whitelist", _C.INPUT_REFUSED),
     (r"Format not on whitelist", _C.BAD_INPUT),
     (r"Protocol not found$|Port missing in uri", _C.INPUT_REFUSED),

@@ -9,10 +9,14 @@ DEFAULT_LIMIT_BYTES: Final = 1 << 20
 class BoundedLog:
     """Text of any length in memory of a fixed size; safe to append to and read from any thread.
 
-    The first half of ``limit_bytes`` (of UTF-8) and the last half are kept.
+    The first half of ``limit_bytes`` (of UTF-8) and the last half are kept. ``also`` is given
+    the same text.
     """
 
-    def __init__(self, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+    def __init__(
+        self, limit_bytes: int = DEFAULT_LIMIT_BYTES, *, also: "BoundedLog | None" = None
+    ) -> None:
+        self._also = also
         self._half = max(limit_bytes // 2, 4)
         self._head = bytearray()
         self._head_is_full = False
@@ -22,6 +26,8 @@ class BoundedLog:
 
     def append(self, text: str) -> None:
         """Add text to the end."""
+        if self._also is not None:
+            self._also.append(text)
         data = text.encode("utf-8", "replace")
         with self._lock:
             if not self._head_is_full:

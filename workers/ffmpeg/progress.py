@@ -14,6 +14,8 @@ class Progress:
     speed: float | None
     """Output seconds per wall second."""
     total_bytes: int | None
+    dropped_frames: int | None = None
+    """Frames of the source that are not in the output, because it takes fewer or they came late."""
     is_end: bool
     """True for the last block of a run that ended by itself."""
 
@@ -35,18 +37,24 @@ class ProgressReader:
             return None
         values, self._values = self._values, {}
         microseconds = _number(values.get("out_time_us"))
-        frame, total = _number(values.get("frame")), _number(values.get("total_size"))
+        frame, total = _whole(values.get("frame")), _whole(values.get("total_size"))
         return Progress(
-            frame=None if frame is None else int(frame),
+            frame=frame,
             fps=_number(values.get("fps")),
             out_time_seconds=None if microseconds is None else max(0.0, microseconds / 1e6),
             speed=_number(values.get("speed", "").removesuffix("x")),
-            total_bytes=None if total is None else int(total),
+            total_bytes=total,
+            dropped_frames=_whole(values.get("drop_frames")),
             is_end=value.strip() == "end",
         )
 
 
-_KEYS = frozenset({"frame", "fps", "out_time_us", "speed", "total_size"})
+_KEYS = frozenset({"frame", "fps", "out_time_us", "speed", "total_size", "drop_frames"})
+
+
+def _whole(text: str | None) -> int | None:
+    number = _number(text)
+    return None if number is None else int(number)
 
 
 def _number(text: str | None) -> float | None:

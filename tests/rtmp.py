@@ -16,16 +16,19 @@ from tests.waiting import free_port, wait_until
 from workers.ffmpeg.binary import find_ffmpeg
 
 CHUNK_BYTES = 1 << 16
-NULL_OUTPUT = ("-c", "copy", "-f", "null", "-")
 MEDIA_BYTES = 8192
 """More than the handshake and the metadata: a publisher that has sent so much publishes."""
 
 
 @dataclass
 class Publication:
-    """One publisher's connection, in monotonic seconds; ``ended_at`` is None while it lasts."""
+    """One publisher's connection, in monotonic seconds; ``ended_at`` is None while it lasts.
+
+    ``recording`` is what it sent, whole once it has ended.
+    """
 
     began_at: float
+    recording: Path
     ended_at: float | None = None
     received_bytes: int = 0
 
@@ -45,21 +48,43 @@ class RtmpServer:
 
     def __post_init__(self) -> None:
         self._sinks = [self._sink(number) for number in range(self.publishers)]
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"rtmp://127.0.0.1:{self._listener.getsockname()[1]}/live/stream"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._connections: list[socket.socket] = []
+        self.port = free_port()
+        self.url = f"rtmp://127.0.0.1:{self.port}/live/stream"
+        self.start()
 
     @property
     def publishing(self) -> list[Publication]:
         """Who publishes now."""
         return [one for one in self.publications if one.ended_at is None and one.has_media]
 
+    def start(self) -> None:
+        """Take publishers, at first or again, at the same address."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Be gone as a server that was killed: nothing listens, every publisher is cut off."""
+        hang_up((self._listener,))
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the connections there are."""
+        hang_up(tuple(self._connections))
+        self._connections.clear()
+
     def close(self) -> None:
         """End the server and every publication."""
-        self._listener.close()
+        self.stop()
         for process, _ in self._sinks:
             process.kill()
             process.wait()
+
+    def recorded(self) -> list[Path]:
+        """What each publisher sent that is gone now, in the order that they came."""
+        for process, _ in self._sinks[: len(self.publications)]:
+            process.wait(timeout=20)
+        return [one.recording for one in self.publications]
 
     def overlaps(self) -> list[tuple[Publication, Publication]]:
         """Publications of the one stream that lasted at the same time."""
@@ -70,12 +95,16 @@ class RtmpServer:
             if first.ended_at is None or first.ended_at > second.began_at
         ]
 
+    def _recording(self, number: int) -> Path:
+        return self.folder / f"rtmp-{number}.flv"
+
     def _sink(self, number: int) -> tuple["subprocess.Popen[bytes]", int]:
         port = free_port()
         location = f"rtmp://127.0.0.1:{port}/live/stream"
+        copied = ("-c", "copy", "-f", "flv", f"file:{self._recording(number)}")
         with (self.folder / f"rtmp-{number}.log").open("wb") as log:
             process = subprocess.Popen(
-                ["ffmpeg", "-nostdin", "-listen", "1", "-i", location, *NULL_OUTPUT],
+                ["ffmpeg", "-nostdin", "-y", "-listen", "1", "-i", location, *copied],
                 executable=find_ffmpeg(None),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -85,15 +114,17 @@ class RtmpServer:
         wait_until(lambda: [c for c in seen.net_connections("tcp") if c.status == "LISTEN"])
         return process, port
 
-    def _accept(self) -> None:
-        for _, port in self._sinks:
+    def _accept(self, listener: socket.socket) -> None:
+        while len(self.publications) < len(self._sinks):
             try:
-                near, _ = self._listener.accept()
+                near, _ = listener.accept()
             except OSError:
                 return
-            publication = Publication(began_at=time.monotonic())
+            number = len(self.publications)
+            publication = Publication(began_at=time.monotonic(), recording=self._recording(number))
             self.publications.append(publication)
-            far = socket.create_connection(("127.0.0.1", port))
+            far = socket.create_connection(("127.0.0.1", self._sinks[number][1]))
+            self._connections += [near, far]
             for source, sink, seen in ((near, far, publication), (far, near, None)):
                 threading.Thread(target=_pump, args=(source, sink, seen), daemon=True).start()
 
