@@ -42,8 +42,6 @@ class VideoFacts:
     """ffmpeg's short name; equal to our Codec's value where that has one."""
     width: int
     height: int
-    rotation_degrees: int
-    """Clockwise, 0 to 359: what a player must turn the picture by."""
     fps: Fraction | None
     frames: int | None
     """Counted where the probe was asked to, else what the file says, else None."""
@@ -53,6 +51,8 @@ class VideoFacts:
     """When its last frame ends; measured for local files, else what the file says."""
     sample_aspect: Fraction = Fraction(1)
     """Width of a pixel over its height, before any rotation; 1 where the file does not say."""
+    rotation_degrees: int = 0
+    """Clockwise, 0 to 359: what a player must turn the picture by."""
     bit_depth: int = 8
     colour: Colour = UNTAGGED
     is_interlaced: bool = False

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ffrtmp.domain.retry import FailureClass
 from workers.ffmpeg.child import MINIMAL_ENVIRONMENT, NO_ENVIRONMENT, dying_with_parent
-from workers.ffmpeg.facts import AudioFacts, MediaFacts, VideoFacts
+from workers.ffmpeg.facts import AudioFacts, Colour, MediaFacts, SubtitleFacts, VideoFacts
 
 MEMORY_LIMIT_BYTES: Final = 4 << 30
 _CRASHES: Final = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGXCPU)
@@ -90,9 +90,10 @@ def _crashed(location: str, number: int) -> ProbeFailed:
 
 
 def _facts(raw: dict[str, Any]) -> MediaFacts:
-    video = {**raw["video"], "rotation_degrees": raw["rotation_degrees"]}
+    video = {**raw["video"], **raw["first_frame"]}
     video["fps"] = Fraction(video["fps"]) if video["fps"] else None
     video["sample_aspect"] = Fraction(video["sample_aspect"])
+    video["colour"] = Colour(**video["colour"])
     return MediaFacts(
         container=raw["container"],
         duration_seconds=raw["duration_seconds"],
@@ -100,4 +101,5 @@ def _facts(raw: dict[str, Any]) -> MediaFacts:
         video=VideoFacts(**video),
         has_one_clock=raw["has_one_clock"],
         audio=tuple(AudioFacts(**track) for track in raw["audio"]),
+        subtitles=tuple(SubtitleFacts(**track) for track in raw["subtitles"]),
     )

@@ -8,7 +8,6 @@ import json
 import re
 import stat
 import sys
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, cast
@@ -17,13 +16,20 @@ import av
 import av.container
 import av.error
 import av.logging
-import av.stream
-from av.format import Flags
 from av.stream import Disposition
 
 from ffrtmp.domain.locations import is_local
 from ffrtmp.domain.retry import FailureClass
 from workers.ffmpeg.inputs import access
+from workers.ffmpeg.tracks import (
+    Extent,
+    audio_facts,
+    first_frame_facts,
+    may_jump,
+    seconds,
+    subtitle_facts,
+    video_facts,
+)
 
 OPEN_TIMEOUT_SECONDS: Final = 20.0
 READ_TIMEOUT_SECONDS: Final = 10.0
@@ -39,18 +45,6 @@ class Refused(Exception):  # noqa: N818
     def __init__(self, failure_class: FailureClass, message: str) -> None:
         super().__init__(message)
         self.failure_class = failure_class
-
-
-@dataclass(slots=True)
-class Extent:
-    """What reading packets showed: per track the end in seconds, of the video also a count."""
-
-    ends: dict[int, float] = field(default_factory=dict)
-    frames: int = 0
-
-    def end(self) -> float | None:
-        """The end of the track that ends last."""
-        return max(self.ends.values(), default=None)
 
 
 def main(arguments: list[str]) -> int:
@@ -78,15 +72,16 @@ def look(location: str, *, count: bool) -> dict[str, Any]:
         extent = None if is_url and not count else _extent(location, media, video, count=count)
         facts = {
             "container": media.format.name,
-            "duration_seconds": _seconds(media.duration, Fraction(1, 1_000_000)),
-            "has_one_clock": is_url or not _may_jump(media),
+            "duration_seconds": seconds(media.duration, Fraction(1, 1_000_000)),
+            "has_one_clock": is_url or not may_jump(media),
             "size_bytes": size if not is_url else (media.size if media.size > 0 else None),
-            "video": _video_facts(media, video, extent, count=count),
-            "audio": [_audio_facts(media, track, extent) for track in media.streams.audio],
+            "video": video_facts(media, video, extent, count=count),
+            "audio": [audio_facts(media, track, extent) for track in media.streams.audio],
+            "subtitles": [subtitle_facts(track) for track in media.streams.subtitles],
         }
         index = video.index
     with _opened(location) as media:  # from the beginning again
-        return {**facts, "rotation_degrees": _rotation(media, index)}
+        return {**facts, "first_frame": first_frame_facts(media, index)}
 
 
 def _check_file(location: str) -> int:
@@ -138,7 +133,7 @@ def _extent(
     location: str, media: av.container.InputContainer, video: av.VideoStream, *, count: bool
 ) -> Extent:
     """How far the data really go; Refused where they end well before the header says."""
-    promised = _seconds(media.duration, Fraction(1, 1_000_000))
+    promised = seconds(media.duration, Fraction(1, 1_000_000))
     extent = _read(media, video) if count else _read_tail(media, video)
     if media.format.name.partition(",")[0] not in _WITH_DURATION or promised is None:
         return extent
@@ -189,71 +184,6 @@ def _read(media: av.container.InputContainer, video: av.VideoStream) -> Extent:
     except (av.error.FFmpegError, OSError, EOFError):
         return extent
     return extent
-
-
-def _video_facts(
-    media: av.container.InputContainer, video: av.VideoStream, extent: Extent | None, *, count: bool
-) -> dict[str, Any]:
-    context = video.codec_context
-    rate = video.average_rate or video.guessed_rate
-    return {
-        "codec": context.codec.canonical_name,
-        "width": context.width,
-        "height": context.height,
-        "fps": str(Fraction(rate)) if rate else None,
-        "frames": extent.frames if extent is not None and count else (video.frames or None),
-        "pixel_format": context.pix_fmt,
-        "sample_aspect": str(Fraction(video.sample_aspect_ratio or 1)),
-        "start_seconds": _start(media, video),
-        "end_seconds": _end(media, video, extent),
-    }
-
-
-def _audio_facts(
-    media: av.container.InputContainer, track: av.AudioStream, extent: Extent | None
-) -> dict[str, Any]:
-    context = track.codec_context
-    return {
-        "codec": context.codec.canonical_name,
-        "channels": context.layout.nb_channels,
-        "sample_rate": context.sample_rate,
-        "end_seconds": _end(media, track, extent),
-    }
-
-
-def _start(media: av.container.InputContainer, track: av.stream.Stream) -> float:
-    first = _seconds(track.start_time, track.time_base)
-    return max(0.0, (first or 0.0) - (media.start_time or 0) / 1e6) if first is not None else 0.0
-
-
-def _end(
-    media: av.container.InputContainer, track: av.stream.Stream, extent: Extent | None
-) -> float | None:
-    if extent is not None and track.index in extent.ends:
-        return extent.ends[track.index]
-    length = _seconds(track.duration, track.time_base)
-    return None if length is None else _start(media, track) + length
-
-
-def _seconds(ticks: int | None, time_base: Fraction | None) -> float | None:
-    return None if ticks is None or time_base is None else float(ticks * time_base)
-
-
-def _may_jump(media: av.container.InputContainer) -> bool:
-    return bool(media.format.flags & cast("int", Flags.ts_discont.value))
-
-
-def _rotation(media: av.container.InputContainer, index: int) -> int:
-    """Clockwise degrees; PyAV shows the display matrix only on a decoded frame."""
-    track = media.streams[index]
-    if not isinstance(track, av.VideoStream):
-        return 0
-    track.codec_context.thread_count = 1
-    try:
-        frame = next(iter(media.decode(track)), None)
-    except (av.error.FFmpegError, OSError, EOFError):
-        return 0  # whether it decodes at all is for the encode to find out
-    return 0 if frame is None else -round(frame.rotation) % 360
 
 
 def _failure(location: str, error: Exception) -> dict[str, str]:
