@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.exits import UsageError
-from ffrtmp.domain.media import Channels, Container, Fit, Verify
+from ffrtmp.domain.media import Channels, Container, DynamicRange, Fit, Subtitles, Verify
 
 MEDIA = "Media"
 
@@ -37,6 +37,15 @@ class MediaFlags:
         bool | None,
         media("--upscale/--no-upscale", say="whether the picture may become larger"),
     ] = None
+    bit_depth: Annotated[
+        int | None, media("--bit-depth", say="8 or 10, whatever the input has")
+    ] = None
+    dynamic_range: Annotated[
+        DynamicRange | None, media("--dynamic-range", say="sdr tone-maps HDR, keep carries it")
+    ] = None
+    subtitles: Annotated[
+        Subtitles | None, media("--subtitles", say="auto keeps those the container can hold")
+    ] = None
     audio_tracks: Annotated[
         str | None, media("--audio-tracks", say="numbers of the input's tracks: 1,3")
     ] = None
@@ -58,6 +67,9 @@ class MediaFlags:
             "loop": self.loop,
             "fit": self.fit,
             "upscale": self.upscale,
+            "bit_depth": self.bit_depth,
+            "dynamic_range": self.dynamic_range,
+            "subtitles": self.subtitles,
             "audio_tracks": _numbers(self.audio_tracks),
             "audio_channels": self.audio_channels,
             "audio_bitrate": self.audio_bitrate,

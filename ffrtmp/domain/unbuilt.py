@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ffrtmp.domain.locations import Kind, kind_of
-from ffrtmp.domain.media import DynamicRange, Engine, OutputMode
+from ffrtmp.domain.media import Engine, OutputMode
 from ffrtmp.domain.spec import JobSpec
 
 ENGINE: Final = "engine"
@@ -17,8 +17,6 @@ def missing(spec: JobSpec) -> Iterator[str]:
         "output_mode": spec.output_mode is OutputMode.HLS,
         "renditions": spec.makes_folder,
         "two_pass": spec.is_two_pass,
-        "bit_depth": spec.bit_depth is not None,
-        "dynamic_range": spec.dynamic_range is not DynamicRange.KEEP,
         "input": spec.input is not None and kind_of(spec.input) not in (Kind.PATH, Kind.HTTP),
         "output": spec.output is not None and kind_of(spec.output) is not Kind.PATH,
         "resource_limits.max_cpu_percent": limits.max_cpu_percent is not None,

@@ -52,7 +52,7 @@ STREAM = {"output_mode": "rtmp", "rtmp_url": "rtmp://h/a/b"}
         ({"scenario": "720p", "parameters": {"output_mode": "hls"}}, "parameters.output_mode"),
         ({"scenario": "abr-h264"}, "parameters.output_mode"),
         ({"scenario": "720p", "parameters": {"vmaf": True}}, "parameters.vmaf"),
-        ({"scenario": "720p", "parameters": {"bit_depth": 10}}, "parameters.bit_depth"),
+        ({"scenario": "720p", "parameters": {"bit_depth": 12}}, "parameters.bit_depth"),
         (
             {"scenario": "720p", "parameters": {"resource_limits": {"max_memory_mb": 512}}},
             "parameters.resource_limits.max_memory_mb",

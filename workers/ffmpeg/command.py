@@ -1,26 +1,26 @@
 """From a plan and an encoder's target to ffmpeg's argument lists, purely.
 
-The flags of each encoder are in ``video_encoders``, those that choose a device in ``target``.
+The filters are in ``filters``, the flags of each encoder in ``video_encoders``, those that choose
+a device in ``target``, sound and subtitles in ``mapping``, several files at once in ``folders``.
 """
 
 from pathlib import Path
 from typing import Final
 
-from ffrtmp.domain.media import Audio, Container
+from ffrtmp.domain.media import Container
 from ffrtmp.domain.parameters import TEST_FPS
 from workers.errors import UnsupportedSpec
+from workers.ffmpeg.filters import picture_filters
 from workers.ffmpeg.inputs import access
+from workers.ffmpeg.mapping import sound_options, subtitle_options
 from workers.ffmpeg.pictures import PicturePlan
 from workers.ffmpeg.plan import Plan
-from workers.ffmpeg.sounds import TEST_RATE, SoundPlan
-from workers.ffmpeg.target import CPU, Target, device_options, pixel_filters
+from workers.ffmpeg.sounds import TEST_RATE
+from workers.ffmpeg.target import CPU, Target, device_options
 from workers.ffmpeg.video_encoders import has_encoder, video_encoder
 
 TEST_TITLE: Final = "ffrtmp test source"
-
-MAX_RATIO: Final = 65_535
 _FORMATS: Final = {Container.MP4: "mp4", Container.MKV: "matroska", Container.WEBM: "webm"}
-_AUDIO_ENCODERS: Final = {Audio.AAC: "aac", Audio.OPUS: "libopus"}
 
 
 def transcode(
@@ -48,7 +48,8 @@ def transcode(
         *opening(plan, ffmpeg, target, threads),
         *(test_source(plan, picture) if source is None else read(source)),
         *encoded(plan, picture, target=target, threads=threads),
-        *_container(plan.container),
+        *timing(plan, picture),
+        *file_format(plan.container),
         f"file:{destination}",
     )
 
@@ -62,7 +63,7 @@ def opening(plan: Plan, ffmpeg: Path, target: Target, threads: int | None) -> tu
         *("-hide_banner", "-nostdin", "-y", "-loglevel", "level+info"),
         *("-nostats", "-progress", "pipe:1", "-abort_on", "empty_output"),
         *device_options(target),
-        *_threads(threads),
+        *share(threads),
     )
 
 
@@ -71,18 +72,39 @@ def encoded(
 ) -> tuple[str, ...]:
     """One picture with the plan's sound, encoded: all of an output but where it goes."""
     return (
-        *("-map", "0:v:0" if plan.is_synthetic else "0:V:0"),
-        *("-vf", _video_filters(picture, target)),
+        *("-map", main_video(plan)),
+        *("-vf", picture_filters(plan, picture, target)),
         *video_encoder(plan, picture, target=target, threads=threads),
-        *_audio(plan),
-        *("-sn", "-dn", "-map_metadata", "0"),
-        *(("-metadata", f"title={TEST_TITLE}") if plan.is_synthetic else ()),
-        *_limit(plan.limit_seconds),
-        *_threads(threads),
+        *sound_options(plan),
+        *subtitle_options(plan),
+        *of_everything(plan),
+        *share(threads),
     )
 
 
-def _threads(threads: int | None) -> tuple[str, ...]:
+def main_video(plan: Plan) -> str:
+    """The stream specifier of the source's picture."""
+    return "0:v:0" if plan.is_synthetic else "0:V:0"
+
+
+def of_everything(plan: Plan) -> tuple[str, ...]:
+    """What an output has beside its tracks: their length, and what is said of them."""
+    return (
+        *("-dn", "-map_metadata", "0"),
+        *(("-metadata", f"title={TEST_TITLE}") if plan.is_synthetic else ()),
+        *limit(plan.limit_seconds),
+    )
+
+
+def timing(plan: Plan, picture: PicturePlan) -> tuple[str, ...]:
+    """Frames keep their times: those of an uneven source in its own clock, which is finer."""
+    is_uneven = plan.source is not None and plan.source.video.is_variable_rate
+    clock = ("-enc_time_base:v", "demux") if is_uneven and picture.fps is None else ()
+    return ("-fps_mode:v", "vfr", *clock)
+
+
+def share(threads: int | None) -> tuple[str, ...]:
+    """How many threads a decoder, or an encoder, may have."""
     return () if threads is None else ("-threads", str(threads))
 
 
@@ -104,47 +126,13 @@ def test_source(plan: Plan, picture: PicturePlan, *options: str) -> tuple[str, .
     return (*options, "-f", "lavfi", "-i", shown, *options, "-f", "lavfi", "-i", tone)
 
 
-def _video_filters(picture: PicturePlan, target: Target) -> str:
-    rate = (f"fps={picture.fps}",) if picture.fps else ()
-    return ",".join((*rate, *_fitted(picture), *pixel_filters(target)))
-
-
-def _fitted(picture: PicturePlan) -> tuple[str, ...]:
-    inner, frame = picture.inner, picture.frame
-    bars = (f"pad={frame.width}:{frame.height}:(ow-iw)/2:(oh-ih)/2",) if picture.is_padded else ()
-    # with its own bound of 100 ffmpeg rounds ratios of larger numbers
-    bound = "" if picture.sample_aspect == 1 else f":max={MAX_RATIO}"
-    shape = f"setsar={picture.sample_aspect}{bound}"
-    return (f"scale={inner.width}:{inner.height}", *bars, shape)
-
-
-def _audio(plan: Plan) -> tuple[str, ...]:
-    if not plan.sounds:
-        return ("-an",)
-    given = 1 if plan.is_synthetic else 0
-    return tuple(
-        option
-        for number, sound in enumerate(plan.sounds)
-        for option in _track(number, sound, f"{given}:a:{sound.source_track}")
-    )
-
-
-def _track(number: int, sound: SoundPlan, place: str) -> tuple[str, ...]:
-    if sound.codec is Audio.COPY:
-        return ("-map", place, f"-c:a:{number}", "copy")
-    bits = sound.bits_per_second
-    return (
-        *("-map", place, f"-c:a:{number}", _AUDIO_ENCODERS[sound.codec]),
-        *(f"-ac:a:{number}", str(sound.channels), f"-ar:a:{number}", str(sound.sample_rate)),
-        *(() if bits is None else (f"-b:a:{number}", str(bits))),
-    )
-
-
-def _limit(seconds: float | None) -> tuple[str, ...]:
+def limit(seconds: float | None) -> tuple[str, ...]:
+    """Where an output ends at the latest."""
     return () if seconds is None else ("-t", f"{seconds:.6f}".rstrip("0").rstrip("."))
 
 
-def _container(container: Container) -> tuple[str, ...]:
+def file_format(container: Container) -> tuple[str, ...]:
+    """The muxer of a file, and what it is told."""
     if container is not Container.MP4:
         return ("-map_chapters", "0", "-f", _FORMATS[container])
     # mp4 keeps chapters in a text track, which is a data stream to everyone else

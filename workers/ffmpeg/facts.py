@@ -27,6 +27,11 @@ class Colour:
         """True for PQ and HLG."""
         return self.transfer in HDR_TRANSFERS
 
+    @property
+    def is_rgb(self) -> bool:
+        """True for red, green and blue, which the outputs never have."""
+        return self.matrix == "gbr"
+
 
 UNTAGGED: Final = Colour()
 

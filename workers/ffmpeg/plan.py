@@ -3,7 +3,7 @@
 The plan says what the file shall be, ``command`` makes it, ``verify`` proves it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ffrtmp.domain.media import Codec, Container, DynamicRange, Preset
@@ -102,7 +102,12 @@ def _bit_depth(spec: JobSpec, source: MediaFacts | None) -> int:
 def _colour(source: MediaFacts | None, *, is_tone_mapped: bool) -> Colour:
     if source is None:
         return UNTAGGED
-    return BT709 if is_tone_mapped else source.video.colour
+    colour = source.video.colour
+    if is_tone_mapped:
+        return BT709
+    if colour.is_rgb:
+        return replace(colour, matrix=BT709.matrix, range=BT709.range)
+    return colour
 
 
 def _limit(spec: JobSpec, source: MediaFacts | None) -> float | None:

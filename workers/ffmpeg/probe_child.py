@@ -25,6 +25,7 @@ from workers.ffmpeg.tracks import (
     Extent,
     audio_facts,
     first_frame_facts,
+    is_uneven,
     may_jump,
     seconds,
     subtitle_facts,
@@ -69,13 +70,14 @@ def look(location: str, *, count: bool) -> dict[str, Any]:
     size = None if is_url else _check_file(location)
     with _opened(location) as media:
         video = _main_video(location, media)
+        uneven = not is_url and not count and is_uneven(media, video)
         extent = None if is_url and not count else _extent(location, media, video, count=count)
         facts = {
             "container": media.format.name,
             "duration_seconds": seconds(media.duration, Fraction(1, 1_000_000)),
             "has_one_clock": is_url or not may_jump(media),
             "size_bytes": size if not is_url else (media.size if media.size > 0 else None),
-            "video": video_facts(media, video, extent, count=count),
+            "video": video_facts(media, video, extent, count=count, is_uneven=uneven),
             "audio": [audio_facts(media, track, extent) for track in media.streams.audio],
             "subtitles": [subtitle_facts(track) for track in media.streams.subtitles],
         }

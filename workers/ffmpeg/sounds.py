@@ -16,6 +16,18 @@ _AAC_RATES: Final = (
     *(32_000, 44_100, 48_000, 64_000, 88_200, 96_000),
 )
 _FLV_RATES: Final = (11_025, 22_050, 44_100, 48_000)
+_HELD: Final = {
+    Container.MKV: frozenset(
+        ("ass", "dvb_subtitle", "dvd_subtitle", "hdmv_pgs_subtitle", "ssa", "subrip", "webvtt")
+    ),
+    Container.WEBM: frozenset(("webvtt",)),
+    Container.MP4: frozenset(("mov_text",)),
+}
+_WRITTEN_AS: Final = {
+    Container.MKV: "subrip",
+    Container.WEBM: "webvtt",
+    Container.MP4: "mov_text",
+}
 _CHANNELS: Final = {Channels.MONO: 1, Channels.STEREO: 2}
 
 
@@ -128,10 +140,6 @@ def _rate(codec: Audio, rate: int, *, is_stream: bool) -> int:
 def _subtitle_codec(spec: JobSpec, track: SubtitleFacts) -> str | None:
     if spec.output_mode is not OutputMode.FILE or spec.makes_folder:
         return None
-    match spec.container:
-        case Container.MKV:
-            return "subrip" if track.codec == "mov_text" else "copy"
-        case Container.WEBM:
-            return "webvtt" if track.is_text else None
-        case Container.MP4:
-            return "mov_text" if track.is_text else None
+    if track.codec in _HELD[spec.container]:
+        return "copy"
+    return _WRITTEN_AS[spec.container] if track.is_text else None

@@ -1,5 +1,6 @@
 """What PyAV says of the tracks of an open file, as JSON: the material of the probe's answer."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -62,6 +63,10 @@ _RANGES: Final = {1: "tv", 2: "pc"}
 _TEXT_SUBTITLES: Final = frozenset(
     ("ass", "mov_text", "srt", "ssa", "subrip", "subviewer", "text", "webvtt")
 )
+_SAMPLED_PACKETS: Final = 300
+_REORDERED_PACKETS: Final = 16
+"""More than the frames that a codec shows after ones that come later: H.264's most."""
+_CLOCK_OF_MATROSKA: Final = Fraction(1, 1000)
 _UNKNOWN_LANGUAGE: Final = "und"
 MAX_LANGUAGE_CHARACTERS: Final = 32
 
@@ -79,9 +84,14 @@ class Extent:
 
 
 def video_facts(
-    media: av.container.InputContainer, video: av.VideoStream, extent: Extent | None, *, count: bool
+    media: av.container.InputContainer,
+    video: av.VideoStream,
+    extent: Extent | None,
+    *,
+    count: bool,
+    is_uneven: bool,
 ) -> dict[str, Any]:
-    """What the header says, and ``extent`` measured."""
+    """What the header says, and ``extent`` measured; ``is_uneven`` is what its packets show."""
     context = video.codec_context
     rate = video.average_rate or video.guessed_rate
     return {
@@ -92,10 +102,28 @@ def video_facts(
         "frames": extent.frames if extent is not None and count else (video.frames or None),
         "pixel_format": context.pix_fmt,
         "sample_aspect": str(Fraction(video.sample_aspect_ratio or 1)),
-        "is_variable_rate": bool(rate and video.base_rate and rate != video.base_rate),
+        "is_variable_rate": is_uneven or bool(rate and video.base_rate and rate != video.base_rate),
         "start_seconds": _start(media, video),
         "end_seconds": _end(media, video, extent),
     }
+
+
+def is_uneven(media: av.container.InputContainer, video: av.VideoStream) -> bool:
+    """True where its first frames are not as far apart as the header says, within a tick or 1 ms.
+
+    Many files of uneven frames have a steady rate in their header.
+    """
+    rate, tick = video.average_rate, video.time_base
+    if not rate or not tick:
+        return False
+    try:
+        packets = itertools.islice(media.demux(video), _SAMPLED_PACKETS)
+        times = sorted(packet.pts for packet in packets if packet.pts is not None)
+    except (av.error.FFmpegError, OSError, EOFError):
+        return False
+    shown = times[:-_REORDERED_PACKETS] if len(times) == _SAMPLED_PACKETS else times
+    step, slack = 1 / rate, max(Fraction(tick), _CLOCK_OF_MATROSKA)
+    return any(abs((b - a) * tick - step) > slack for a, b in itertools.pairwise(shown))
 
 
 def audio_facts(
@@ -154,11 +182,18 @@ def _colour(
     return {
         "primaries": _PRIMARIES.get(int(said.color_primaries)),
         "transfer": _TRANSFERS.get(int(said.color_trc)),
-        "matrix": _MATRICES.get(int(said.colorspace)),
+        "matrix": _matrix(said),
         "range": _RANGES.get(int(said.color_range)),
         "has_mastering_display": metadata.get("MASTERING_DISPLAY_METADATA") is not None,
         "has_light_level": metadata.get("CONTENT_LIGHT_LEVEL") is not None,
     }
+
+
+def _matrix(said: av.VideoFrame | av.VideoCodecContext) -> str | None:
+    form = said.format
+    if form is not None and (form.is_rgb or form.has_palette):
+        return "gbr"
+    return _MATRICES.get(int(said.colorspace))
 
 
 def _language(track: av.stream.Stream) -> str | None:

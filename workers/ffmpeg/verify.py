@@ -20,6 +20,10 @@ _RATE_TOLERANCE: Final = Fraction(1, 4000)
 """A quarter of the distance between 29.97 and 30."""
 
 
+UNSAID: Final = ("range", "tv", None)
+"""Limited range is what a file means that says nothing."""
+
+
 def differences(plan: Plan, picture: PicturePlan, output: MediaFacts) -> list[str]:
     """What is wrong with the file of one picture, one sentence each; empty where all is right.
 
@@ -28,9 +32,11 @@ def differences(plan: Plan, picture: PicturePlan, output: MediaFacts) -> list[st
     known = plan.source is None or plan.source.has_one_clock
     return [
         *_picture(plan, picture, output),
+        *_light(plan, output),
         *_frame_rate(picture, output, may_lose_one=not known),
         *_frames(plan, picture, output),
         *_sound(plan, output),
+        *_subtitles(plan, output),
         *(_length(plan, output) if known else ()),
         *(_sound_length(plan, output) if known else ()),
     ]
@@ -49,6 +55,34 @@ def _picture(plan: Plan, picture: PicturePlan, output: MediaFacts) -> Iterator[s
     shape = picture.sample_aspect
     if abs(video.sample_aspect - shape) > shape * _SHAPE_TOLERANCE:
         yield f"shape of the pixels is {video.sample_aspect}, expected was {shape}"
+
+
+def _light(plan: Plan, output: MediaFacts) -> Iterator[str]:
+    """Depth and colour; what the source does not say, the output may."""
+    found, expected = output.video.colour, plan.colour
+    if output.video.bit_depth != plan.bit_depth:
+        yield f"video has {output.video.bit_depth} bits, expected were {plan.bit_depth}"
+    for tag in ("primaries", "transfer", "matrix", "range"):
+        is_there, wanted = getattr(found, tag), getattr(expected, tag)
+        if wanted not in (None, is_there) and (tag, wanted, is_there) != UNSAID:
+            yield f"colour {tag} is {is_there}, expected was {wanted}"
+    if expected.is_hdr and expected.has_mastering_display and not found.has_mastering_display:
+        yield "the mastering display of HDR10 is missing"
+    if expected.is_hdr and expected.has_light_level and not found.has_light_level:
+        yield "the content light level of HDR10 is missing"
+    if plan.is_tone_mapped and (found.has_mastering_display or found.has_light_level):
+        yield "HDR10 metadata is there, and the picture is not HDR any more"
+
+
+def _subtitles(plan: Plan, output: MediaFacts) -> Iterator[str]:
+    if len(output.subtitles) != len(plan.subtitles):
+        yield f"subtitle tracks: {len(output.subtitles)}, expected were {len(plan.subtitles)}"
+        return
+    for number, (track, found) in enumerate(zip(plan.subtitles, output.subtitles, strict=True), 1):
+        if track.codec != "copy" and found.codec != track.codec:
+            yield f"subtitles {number} are {found.codec}, expected was {track.codec}"
+        if track.language is not None and found.language != track.language:
+            yield f"subtitles {number} are in {found.language}, expected was {track.language}"
 
 
 def _frame_rate(picture: PicturePlan, output: MediaFacts, *, may_lose_one: bool) -> Iterator[str]:
@@ -74,6 +108,8 @@ def _sound(plan: Plan, output: MediaFacts) -> Iterator[str]:
         yield f"audio tracks: {len(output.audio)}, expected were {len(plan.sounds)}"
         return
     for sound, track in zip(plan.sounds, output.audio, strict=True):
+        if sound.language is not None and track.language != sound.language:
+            yield f"audio is in {track.language}, expected was {sound.language}"
         if sound.codec is Audio.COPY:
             continue
         if track.codec != sound.codec:
