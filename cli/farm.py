@@ -126,8 +126,9 @@ def settle(
                 "address": f"{agent.address or socket.gethostname()}-{number}",
                 "state_dir": folder.agent(number),
                 "work_dir": agent.work_dir or folder.outputs,
-                # whoever runs a farm of this one machine may read what the farm may read
+                # whoever runs a farm of this one machine may use whatever the farm may
                 "media_roots": agent.media_roots or [Path("/")],
+                "output_roots": agent.output_roots or [Path("/")],
                 "metrics_port": port,
                 "tracing": settled.tracing,
             }

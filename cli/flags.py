@@ -144,6 +144,12 @@ class AgentFlags:
         list[Path] | None,
         typer.Option("--media-root", help="inputs lie under here; may be given again [nowhere]"),
     ] = None
+    output_root: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output-root", help="outputs lie under here or the work folder; again for more"
+        ),
+    ] = None
     allow_network: Annotated[
         list[str] | None,
         typer.Option(
@@ -208,8 +214,8 @@ def worker_settings(
 ) -> WorkerSettings:
     """The ``worker:`` section, settled; ConfigError names what is wrong."""
     given = (_merged(flags) if flags is not None else {}) | more
-    for flag, setting in (("media_root", "media_roots"), ("allow_network", "allow_networks")):
-        given[setting] = given.pop(flag, None) or None
+    for flag in ("media_root", "output_root", "allow_network"):
+        given[f"{flag}s"] = given.pop(flag, None) or None
     _rename_tracing(given)
     if isinstance(given.get("queues"), str):
         given["queues"] = [name.strip() for name in given["queues"].split(",") if name.strip()]

@@ -239,6 +239,8 @@ class WorkerSettings(Settings):
     """Where outputs without a path of their own go; none is ``output`` in the state folder."""
     media_roots: list[Path] = []
     """Local inputs must lie under one of these; none given allows no local input."""
+    output_roots: list[Path] = []
+    """Local outputs must lie under one of these or under ``work_dir``."""
     allow_networks: list[Network] = []
     """Where remote inputs may lie besides public addresses."""
     heartbeat_interval: Duration = 30.0

@@ -14,14 +14,15 @@ from ffrtmp.client import ClientError, MasterRefused
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import CommitAnswer, CommitRequest, JobAnswer, ResultRequest
 from workers.backoff import jittered_delays
+from workers.beneath import open_beneath
 from workers.clock import boot_seconds
+from workers.destinations import failure_of
 from workers.errors import AttemptFailed
 from workers.files import discard
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.publish import DestinationTaken, FileVanished, publish
 from workers.registration import UNAUTHENTICATED, may_pass
 from workers.spool import Journal, Phase, Spool
-from workers.staging import failure_of
 from workers.tracing import span
 
 UNACCEPTABLE = (413, 422)
@@ -233,21 +234,32 @@ def failed(journal: Journal, failure: AttemptFailed) -> Journal:
 
 
 def _publish_file(journal: Journal) -> None:
-    if journal.temporary is None:
+    temporary, destination = journal.temporary, journal.destination
+    if temporary is None:
         return
-    if journal.destination is None or journal.sha256 is None:
+    if destination is None or journal.sha256 is None:
         raise ValueError("a committed attempt has a destination and a hash")
     try:
-        publish(
-            journal.temporary,
-            journal.destination,
-            sha256=journal.sha256,
-            overwrite=journal.overwrite,
-            own=journal.committed_sha256,
-        )
-    except DestinationTaken as taken:
-        raise AttemptFailed(FailureClass.OUTPUT_EXISTS, str(taken)) from taken
-    except FileVanished as vanished:
-        raise AttemptFailed(FailureClass.OUTPUT_WRONG, str(vanished)) from vanished
+        folder = open_beneath(journal.root or destination.parent, destination.parent)
+    except FileNotFoundError as error:
+        why = f"{temporary} is gone: {destination.parent} is not there"
+        raise AttemptFailed(FailureClass.OUTPUT_WRONG, why) from error
     except OSError as error:
         raise failure_of(error) from error
+    with folder:
+        try:
+            publish(
+                folder.view / temporary.name,
+                folder.view / destination.name,
+                sha256=journal.sha256,
+                inode=journal.inode,
+                overwrite=journal.overwrite,
+                own=journal.committed_sha256,
+            )
+        except DestinationTaken as taken:
+            raise AttemptFailed(FailureClass.OUTPUT_EXISTS, folder.named(str(taken))) from taken
+        except FileVanished as gone:
+            raise AttemptFailed(FailureClass.OUTPUT_WRONG, folder.named(str(gone))) from gone
+        except OSError as error:
+            failure = failure_of(error)
+            raise AttemptFailed(failure.failure_class, folder.named(str(error))) from error

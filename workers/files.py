@@ -46,3 +46,8 @@ def remove(path: Path) -> None:
     except IsADirectoryError:
         # follows no link, not even one that is put in its way meanwhile
         shutil.rmtree(path)
+
+
+def inode_of(path: Path) -> int:
+    """Which file or folder has that name; a link is one itself."""
+    return path.lstat().st_ino

@@ -82,11 +82,12 @@ def state_folder(settings: WorkerSettings) -> Path:
 
 
 def places(settings: WorkerSettings) -> Places:
-    """Where inputs may lie and outputs go."""
+    """Where inputs may lie and outputs may go."""
     output = settings.work_dir or state_folder(settings) / "output"
     return Places(
         output_folder=output.absolute(),
         media_roots=tuple(root.absolute() for root in settings.media_roots),
+        output_roots=tuple(root.absolute() for root in settings.output_roots),
         allow_networks=tuple(settings.allow_networks),
     )
 

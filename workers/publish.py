@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from workers.digests import known_hash
-from workers.files import remove, sync_folder
+from workers.files import inode_of, remove, sync_folder
 from workers.renames import exchange, rename_without_replacing
 
 NO_HARD_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
@@ -18,29 +18,43 @@ class DestinationTaken(Exception):  # noqa: N818
 
 
 class FileVanished(Exception):  # noqa: N818
-    """Neither the temporary file or folder nor its published name is there."""
+    """What was verified is neither under its temporary name nor published."""
 
 
 def publish(
-    temporary: Path, destination: Path, *, sha256: str, overwrite: bool, own: Collection[str]
+    temporary: Path,
+    destination: Path,
+    *,
+    sha256: str,
+    overwrite: bool,
+    own: Collection[str],
+    inode: int | None = None,
 ) -> None:
     """Give the finished file or folder its name. The same call again, after any crash, changes
     nothing.
 
+    ``inode`` is the temporary one's own: nothing else that has its name by now is published.
     ``own`` are hashes earlier attempts of this job committed: a destination with one of them is
     replaced. With ``overwrite`` the old file or folder is replaced as well; what is written there
     between the look and the rename would be lost, which is the documented residue of
     overwriting. A file never replaces a folder, nor a folder a file.
     """
-    if not temporary.exists():
+    if not _is_there(temporary, inode):
         if destination.exists() and known_hash(destination, {sha256}):
             return
-        raise FileVanished(f"{temporary} is gone and {destination} is not what it was")
+        raise FileVanished(f"{temporary} is gone or replaced, and {destination} is not what it was")
     if temporary.is_dir():
         _publish_folder(temporary, destination, sha256=sha256, overwrite=overwrite, own=own)
     else:
         _publish_file(temporary, destination, sha256=sha256, overwrite=overwrite, own=own)
     sync_folder(destination.parent)
+
+
+def _is_there(temporary: Path, inode: int | None) -> bool:
+    try:
+        return inode in (None, inode_of(temporary))
+    except FileNotFoundError:
+        return False
 
 
 def _publish_file(

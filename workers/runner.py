@@ -15,26 +15,20 @@ from ffrtmp.client import ClientError, MasterRefused
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import ClaimAnswer, LogChunk, ReleaseRequest, ResultRequest
 from workers.delivery import Delivery, failed
+from workers.destinations import failure_of
 from workers.digests import hash_durably, size_of
 from workers.encoder import Encoder
 from workers.errors import AttemptFailed, AttemptStopped
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.process import ProcessIdentity
-from workers.files import discard
+from workers.files import discard, inode_of
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.log_feed import feeding
 from workers.reading import reading
 from workers.running import ENCODING, Encode, Running, check_not_stopped
 from workers.sources import find_source
 from workers.spool import Journal, Phase, Spool
-from workers.staging import (
-    Places,
-    Staged,
-    failure_of,
-    make_temporary_folder,
-    remove_older_parts,
-    stage,
-)
+from workers.staging import Places, Staged, make_temporary, remove_older_parts, stage
 from workers.streamer import Streamer
 from workers.tracing import span
 from workers.watched import Overdue, watched
@@ -67,6 +61,8 @@ class Work:
     journal: Journal
     encode: Encode
     temporary: Path | None = None
+    named: Callable[[str], str] = str
+    """A text with the paths of the output as people know them."""
 
 
 class Runner:
@@ -164,20 +160,25 @@ class Runner:
         if work.claim.spec.is_stream:
             return self._stream(work)
         staged = stage(work.claim, self._places)
-        adopted = staged.adopted is not None
-        work.temporary = None if adopted else staged.temporary
+        work.named = staged.folder.named
+        with staged.folder:
+            return self._produced(work, staged)
+
+    def _produced(self, work: Work, staged: Staged) -> Journal:
+        spec, is_adopted = work.claim.spec, staged.adopted is not None
+        work.temporary = None if is_adopted else staged.part
         self._note(
             work,
+            root=staged.root,
             destination=staged.destination,
             temporary=work.temporary,
-            overwrite=work.claim.spec.overwrite,
+            overwrite=spec.overwrite,
         )
-        remove_older_parts(staged.destination, work.claim.job_id, work.claim.attempt)
+        remove_older_parts(staged.published, work.claim.job_id, work.claim.attempt)
         if staged.adopted is not None:
-            size = size_of(staged.destination)
+            size = size_of(staged.published)
             return self._encoded(work, staged, staged.adopted, size, {"adopted": True})
-        if work.claim.spec.makes_folder:
-            make_temporary_folder(staged.temporary)
+        make_temporary(staged, is_folder=spec.makes_folder)
         with (
             feeding(self._client, work.held, work.encode.log.head_since),
             self._running(work, staged.source) as running,
@@ -185,6 +186,7 @@ class Runner:
             facts = self._encoder.encode(work.claim, staged, running)
         work.held.suspension.end()
         sha256, size = _hashed(staged.temporary, work.held)
+        work.journal = work.journal.model_copy(update={"inode": inode_of(staged.temporary)})
         return self._encoded(work, staged, sha256, size, facts)
 
     def _stream(self, work: Work) -> Journal:
@@ -236,12 +238,13 @@ class Runner:
         )
 
     def _failed(self, work: Work, failure: AttemptFailed) -> Journal:
-        log.warning("attempt %s failed (%s): %s", work.held, failure.failure_class, failure)
+        why = AttemptFailed(failure.failure_class, work.named(failure.message))
+        log.warning("attempt %s failed (%s): %s", work.held, why.failure_class, why)
         discard(work.journal.temporary)
         if failure.exit_code is not None:
             work.encode.exit_code = failure.exit_code
         reported = work.journal.model_copy(update={"result": self._result(work)})
-        return failed(reported, failure)
+        return failed(reported, why)
 
     def _result(self, work: Work) -> ResultRequest:
         return ResultRequest(
@@ -251,7 +254,7 @@ class Runner:
             lease=work.claim.lease,
             status="completed",
             exit_code=work.encode.exit_code,
-            argv=list(work.encode.argv),
+            argv=[work.named(argument) for argument in work.encode.argv],
             logs=work.encode.log.text(),
             completed_at=self._now(),
         )

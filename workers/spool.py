@@ -40,7 +40,8 @@ class Journal(BaseModel):
     """One attempt as the disk knows it; changed only by writing a new one.
 
     ``temporary`` is None where an earlier attempt's own file was adopted: nothing is to be
-    published. ``result`` is the report to send, from phase encoded on.
+    published. ``inode`` is its own, and it lies below ``root``. ``result`` is the report to send,
+    from phase encoded on.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -50,8 +51,10 @@ class Journal(BaseModel):
     attempt: int
     lease: str
     phase: Phase
+    root: Path | None = None
     destination: Path | None = None
     temporary: Path | None = None
+    inode: int | None = None
     overwrite: bool = False
     committed_sha256: tuple[str, ...] = ()
     pid: int | None = None

@@ -1,17 +1,15 @@
 """Where an attempt reads and writes, checked before anything runs."""
 
-import errno
 import os
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from ffrtmp.domain.locations import is_local
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import ClaimAnswer
 from workers.addresses import Networks
-from workers.digests import known_hash
+from workers.beneath import HeldFolder
+from workers.destinations import adopted, check_destination, find_destination, hold
 from workers.errors import AttemptFailed
 from workers.files import remove
 from workers.sources import FileState, check_unchanged, find_source, state_of
@@ -19,61 +17,73 @@ from workers.sources import FileState, check_unchanged, find_source, state_of
 PART_SUFFIX = ".part"
 MAX_NAME_BYTES = 255
 MAX_ATTEMPT_DIGITS = 10
-REFUSALS = {
-    errno.ENOSPC: FailureClass.NO_SPACE,
-    errno.EDQUOT: FailureClass.NO_SPACE,
-    errno.EROFS: FailureClass.OUTPUT_REFUSED,
-    errno.EACCES: FailureClass.OUTPUT_REFUSED,
-    errno.EPERM: FailureClass.OUTPUT_REFUSED,
-    errno.ENOTDIR: FailureClass.OUTPUT_REFUSED,
-    errno.EISDIR: FailureClass.OUTPUT_REFUSED,
-    errno.ENAMETOOLONG: FailureClass.OUTPUT_REFUSED,
-    errno.ELOOP: FailureClass.OUTPUT_REFUSED,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
-    """The places of one attempt.
+    """The places of one attempt; ``folder`` is held until the attempt has been encoded.
 
     ``source`` is None for a test source; ``source_state`` is a local one's when it was checked.
-    Where several files come out, ``destination`` and ``temporary`` are folders.
+    ``temporary`` is a path through the held folder, for whoever writes or reads the output
+    before it is published; ``part`` is its name for those who come later, below ``root``.
+    Where several files come out, all these are folders.
     ``adopted`` is the hash of what lies at the destination and an earlier attempt of this job
     committed: there is nothing left to encode.
     """
 
     source: str | None
     source_state: FileState | None = None
+    root: Path
+    folder: HeldFolder
     destination: Path
     temporary: Path
     adopted: str | None = None
 
+    @property
+    def published(self) -> Path:
+        """The destination, reached through the held folder."""
+        return self.folder.view / self.destination.name
+
+    @property
+    def part(self) -> Path:
+        """The temporary file's own path."""
+        return self.destination.with_name(self.temporary.name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """The folders a node works in, and what it may read from.
+    """The folders a node works in, and what it may read from and write to.
 
     Local inputs lie under ``media_roots``, remote ones at public addresses or in
-    ``allow_networks``.
+    ``allow_networks``. Local outputs lie under ``output_folder`` or one of ``output_roots``.
     """
 
     output_folder: Path
     media_roots: tuple[Path, ...] = ()
+    output_roots: tuple[Path, ...] = ()
     allow_networks: Networks = ()
 
 
 def stage(claim: ClaimAnswer, places: Places) -> Staged:
     """Check input and output; AttemptFailed names what is wrong."""
     source = find_source(claim.spec.input, places.media_roots)
-    destination = _destination(claim, places.output_folder)
-    _refuse_odd_destination(destination, source, makes_folder=claim.spec.makes_folder)
-    return Staged(
-        source=source,
-        source_state=state_of(source),
-        destination=destination,
-        temporary=part_path(destination, claim.job_id, claim.attempt),
-        adopted=_adopted(destination, claim),
-    )
+    named = claim.spec.output or _usual_name(claim)
+    destination, root = find_destination(named, places.output_folder, places.output_roots)
+    folder = hold(destination, root)
+    try:
+        check_destination(destination, folder, claim.spec, source)
+        return Staged(
+            source=source,
+            source_state=state_of(source),
+            root=root,
+            folder=folder,
+            destination=destination,
+            temporary=part_path(folder.view / destination.name, claim.job_id, claim.attempt),
+            adopted=adopted(destination, folder, claim),
+        )
+    except BaseException:
+        folder.close()
+        raise
 
 
 def check_source_unchanged(staged: Staged) -> None:
@@ -106,60 +116,22 @@ def remove_older_parts(destination: Path, job_id: str, attempt: int) -> int:
     return removed
 
 
-def failure_of(error: OSError, *, default: FailureClass = FailureClass.AGENT) -> AttemptFailed:
-    """The failure an operating system error at the output means."""
-    return AttemptFailed(REFUSALS.get(error.errno or 0, default), str(error))
+def make_temporary(staged: Staged, *, is_folder: bool) -> None:
+    """An empty file or folder under the temporary name; AttemptFailed where that is taken.
 
-
-def make_temporary_folder(temporary: Path) -> None:
-    """An empty folder for several outputs; AttemptFailed where its name is taken."""
+    So nothing that somebody else put there is written to.
+    """
     try:
-        temporary.mkdir()
+        if is_folder:
+            staged.temporary.mkdir()
+        else:
+            staged.temporary.touch(exist_ok=False)
     except FileExistsError as error:
-        raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"{temporary} is there already") from error
-
-
-def _destination(claim: ClaimAnswer, output_folder: Path) -> Path:
-    named = claim.spec.output or _usual_name(claim)
-    path = output_folder.absolute() / named
-    if ".." in path.parts:
-        raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"output {named} has '..'")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.parent.resolve() / path.name
-    except OSError as error:
-        raise failure_of(error, default=FailureClass.OUTPUT_REFUSED) from error
+        raise AttemptFailed(
+            FailureClass.OUTPUT_REFUSED, f"{staged.part} is there already"
+        ) from error
 
 
 def _usual_name(claim: ClaimAnswer) -> str:
     name = f"{claim.scenario}-{claim.job_id}"
     return name if claim.spec.makes_folder else f"{name}.{claim.spec.container}"
-
-
-def _refuse_odd_destination(destination: Path, source: str | None, *, makes_folder: bool) -> None:
-    try:
-        mode = destination.lstat().st_mode
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise failure_of(error, default=FailureClass.OUTPUT_REFUSED) from error
-    if not (stat.S_ISDIR(mode) if makes_folder else stat.S_ISREG(mode)):
-        kind = "folder" if makes_folder else "file"
-        raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"output {destination} is not a {kind}")
-    if source is not None and is_local(source) and _holds(destination, Path(source)):
-        raise AttemptFailed(FailureClass.OUTPUT_REFUSED, f"output {destination} is the input")
-
-
-def _holds(destination: Path, source: Path) -> bool:
-    return destination.samefile(source) or source.is_relative_to(destination)
-
-
-def _adopted(destination: Path, claim: ClaimAnswer) -> str | None:
-    if not destination.exists():
-        return None
-    found = known_hash(destination, claim.committed_sha256)
-    if found is not None or claim.spec.overwrite:
-        return found
-    raise AttemptFailed(
-        FailureClass.OUTPUT_EXISTS, f"output {destination} exists; overwrite was not asked for"
-    )

@@ -108,6 +108,7 @@ class Terminals(Farm):
         given += _absent(arguments, "--state-dir", str(self.folder / address))
         given += _absent(arguments, "--work-dir", str(self.folder / "output"))
         given += _absent(arguments, "--media-root", "/")
+        given += _absent(arguments, "--output-root", "/")
         given += _absent(arguments, "--metrics-port", str(free_port()))
         terminal = self.open(address, *given, *arguments)
         if wait:

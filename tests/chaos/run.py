@@ -175,6 +175,7 @@ def _ffmpegs(farm: ChaosFarm) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if "ffmpeg" in process.name() and str(farm.folder) in " ".join(process.cmdline()):
+            files = process.open_files() if "ffmpeg" in process.name() else ()
+            if any(Path(file.path).is_relative_to(farm.folder) for file in files):
                 found.append(process)
     return found

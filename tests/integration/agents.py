@@ -122,6 +122,7 @@ class AgentProcess(Process):
             "poll_interval": 0.5,
             "drain_timeout": 0.2,
             "media_roots": ["/"],
+            "output_roots": ["/"],
             "allow_networks": ["127.0.0.1/32"],
             "metrics_port": None,
         }

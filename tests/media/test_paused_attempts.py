@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -32,7 +33,7 @@ def process_of(node: Node) -> psutil.Process | None:
     """The ffmpeg that writes below the node's folder."""
     for process in psutil.Process().children():
         with contextlib.suppress(psutil.Error):
-            if any(str(node.folder) in part for part in process.cmdline()):
+            if any(Path(file.path).is_relative_to(node.folder) for file in process.open_files()):
                 return process
     return None
 

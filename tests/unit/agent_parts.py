@@ -197,6 +197,7 @@ class Node:
                 output_folder=self.folder / "output",
                 media_roots=(Path("/"),),
                 allow_networks=(ip_network("127.0.0.0/8"),),
+                output_roots=(Path("/"),),
             ),
             spool=self.spool,
             ledger=self.ledger,

@@ -40,7 +40,12 @@ def claim_of(
 
 
 def staged(tmp_path: Path, claim: ClaimAnswer, *roots: Path) -> Staged:
-    return stage(claim, Places(output_folder=tmp_path / "out", media_roots=roots or (tmp_path,)))
+    places = Places(
+        output_folder=tmp_path / "out", media_roots=roots or (tmp_path,), output_roots=(tmp_path,)
+    )
+    found = stage(claim, places)
+    found.folder.close()
+    return found
 
 
 def refusal(tmp_path: Path, claim: ClaimAnswer, *roots: Path) -> FailureClass:

@@ -18,6 +18,7 @@ from tests.unit.agent_parts import Node
 from tests.unit.test_agent_files import JOB, claim_of, refusal, staged
 from workers import recovery
 from workers.digests import OddFolder, files_in, hash_durably, known_hash, sha256_of, size_of
+from workers.files import inode_of
 from workers.publish import DestinationTaken, FileVanished, publish
 from workers.renames import RENAME_EXCHANGE, RENAME_NOREPLACE
 from workers.spool import Phase
@@ -90,7 +91,7 @@ def test_folder_has_its_own_name_beside_the_destination(tmp_path: Path) -> None:
     found = staged(tmp_path, folder_claim(output="ladder"))
 
     assert found.destination == tmp_path / "out" / "ladder"
-    assert found.temporary == tmp_path / "out" / f".ladder.{JOB}.2.part"
+    assert found.part == tmp_path / "out" / f".ladder.{JOB}.2.part"
 
 
 def test_folder_without_a_name_has_that_of_its_job(tmp_path: Path) -> None:
@@ -153,9 +154,17 @@ class Ladder:
         self.destination = folder / "ladder"
         self.temporary = filled(part_path(self.destination, JOB, 1))
         self.sha256 = sha256_of(self.temporary)
+        self.inode = inode_of(self.temporary)
 
     def publish(self, *, overwrite: bool = False, own: tuple[str, ...] = ()) -> None:
-        publish(self.temporary, self.destination, sha256=self.sha256, overwrite=overwrite, own=own)
+        publish(
+            self.temporary,
+            self.destination,
+            sha256=self.sha256,
+            inode=self.inode,
+            overwrite=overwrite,
+            own=own,
+        )
 
     @property
     def is_published(self) -> bool:
@@ -228,7 +237,7 @@ def test_crash_before_the_replaced_folder_is_removed_changes_nothing(
             ladder.publish(overwrite=True)
     ladder.publish(overwrite=True)
 
-    assert ladder.is_published
+    assert content(ladder.destination) == LADDER
 
 
 def test_vanished_folder_is_a_failure(ladder: Ladder) -> None:

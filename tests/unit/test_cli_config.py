@@ -73,6 +73,7 @@ def test_agent_hands_its_settings_on_in_the_environment_alone(
     executed: list[tuple[list[str], dict[str, str]]],
 ) -> None:
     flags = ["--queues", "live,batch", "--media-root", "/a", "--media-root", "/b", "--slots", "3"]
+    flags += ["--output-root", "/c", "--output-root", "/d"]
     flags += ["--allow-network", "10.0.0.0/8", "--allow-network", "fd00::/8"]
     with pytest.raises(Replaced):
         run(["agent", "--register", "--master", "http://m:1", "--api-key", "k", *flags])
@@ -84,6 +85,7 @@ def test_agent_hands_its_settings_on_in_the_environment_alone(
     assert (settings.master_url, settings.api_key, settings.slots) == ("http://m:1", "k", 3)
     assert settings.queues == ["live", "batch"]
     assert settings.media_roots == [Path("/a"), Path("/b")]
+    assert settings.output_roots == [Path("/c"), Path("/d")]
     assert settings.allow_networks == [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 
 
