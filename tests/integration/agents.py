@@ -18,6 +18,7 @@ from ffrtmp.config import MasterSettings, WorkerSettings, child_environment
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.master import settle_ports
 from ffrtmp.schemas import JobAnswer
+from tests.integration import trials
 from tests.waiting import wait_until
 
 KEY = "integration-key"
@@ -128,6 +129,8 @@ class AgentProcess(Process):
         }
         self.state = folder
         self.settings = WorkerSettings.model_validate(known | settings)
+        if self.settings.ffmpeg is None:
+            trials.bring_to(folder)
         output = folder.with_suffix(f".{time.monotonic_ns()}.log")
         super().__init__(command, child_environment(self.settings), output)
 
