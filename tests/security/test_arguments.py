@@ -1,0 +1,235 @@
+"""Whatever job is accepted, its command line holds listed options, and its words as places only."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ffrtmp.domain.errors import InvalidRequest
+from ffrtmp.domain.media import Engine, Hardware
+from ffrtmp.domain.parameters import resolve
+from ffrtmp.domain.scenario import parse_scenario
+from ffrtmp.domain.spec import JobSpec
+from ffrtmp.schemas import Parameters
+from tests.media.specs import SOURCE
+from tests.security.arguments import check, filters_of
+from workers.errors import UnsupportedSpec
+from workers.ffmpeg.command import transcode
+from workers.ffmpeg.facts import AudioFacts, MediaFacts, SubtitleFacts, VideoFacts
+from workers.ffmpeg.plan import Plan, plan_of
+from workers.ffmpeg.streaming import publish
+from workers.ffmpeg.target import CPU, Target
+
+MARK = "Qx7"
+PROGRAM = Path("/usr/bin/ffmpeg")
+HOSTILE = (
+    *(" -f tee ", ",movie=/etc/passwd", ";amovie=/x", "[o]", "'", '"', "\\", "|", "=", ":", "%d"),
+    *("%03d", "$(id)", "`id`", "&", "#", "?", "*", "{}", "é", "\u202e", "--", " -i ", "/-version"),
+)
+TEXT = st.lists(st.sampled_from((MARK, *HOSTILE)), min_size=1, max_size=5).map(
+    lambda parts: "".join((MARK, *parts))
+)
+ADDRESS = TEXT.filter(lambda text: text.isascii() and not set(text) & set(" #"))
+TARGETS = (
+    CPU,
+    Target(hardware=Hardware.NVENC, address="0"),
+    Target(hardware=Hardware.QSV, address="/dev/dri/renderD128"),
+    Target(hardware=Hardware.VAAPI, address="/dev/dri/renderD129"),
+)
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "codec": ("h264", "h265", "av1", "vp9"),
+    "container": ("mp4", "mkv", "webm"),
+    "preset": ("ultrafast", "fast", "slow"),
+    "crf": (0, 23, 50),
+    "bitrate": ("500k", "2M"),
+    "max_bitrate": ("2M", "3M"),
+    "two_pass": (True,),
+    "resolution": ("720p", "128x96", "4K"),
+    "fit": ("pad", "inside"),
+    "upscale": (True, False),
+    "fps": ("29.97", "25", "24000/1001"),
+    "bit_depth": (8, 10),
+    "dynamic_range": ("sdr", "keep"),
+    "duration": (1, 0.123456),
+    "audio": ("auto", "aac", "opus", "copy", "none"),
+    "audio_tracks": ([1], [2, 1], [1, 1]),
+    "audio_channels": ("stereo", "mono"),
+    "audio_bitrate": ("64k",),
+    "subtitles": ("auto", "none"),
+    "verify": ("decode",),
+}
+SCENARIOS = ("test", "720p30-h264", "live-1080p30", "360p", "av1", "480p24-batch")
+
+
+@st.composite
+def wishes(draw: st.DrawFn) -> dict[str, Any]:
+    """Parameters of which each is right by itself."""
+    named = draw(st.lists(st.sampled_from(sorted(CHOICES)), max_size=4, unique=True))
+    return {name: draw(st.sampled_from(CHOICES[name])) for name in named}
+
+
+@st.composite
+def media(draw: st.DrawFn) -> MediaFacts:
+    """A source whose own texts are an attacker's."""
+    sounds = draw(st.integers(0, 3))
+    return MediaFacts(
+        container="matroska,webm",
+        duration_seconds=4.0,
+        size_bytes=1000,
+        video=VideoFacts(
+            codec="h264",
+            width=draw(st.integers(2, 5000)),
+            height=draw(st.integers(2, 5000)),
+            rotation_degrees=draw(st.sampled_from((0, 90, 180, 270))),
+            fps=draw(st.sampled_from((None, Fraction(25), Fraction(1001, 1000)))),
+            frames=100,
+            pixel_format="yuv420p",
+            start_seconds=0.0,
+            end_seconds=4.0,
+            sample_aspect=draw(st.sampled_from((Fraction(1), Fraction(16, 11)))),
+            bit_depth=draw(st.sampled_from((8, 10))),
+            is_interlaced=draw(st.booleans()),
+            is_variable_rate=draw(st.booleans()),
+        ),
+        audio=tuple(
+            AudioFacts(
+                codec="aac",
+                channels=draw(st.integers(1, 8)),
+                sample_rate=draw(st.sampled_from((7350, 44100, 192000))),
+                end_seconds=4.0,
+                language=draw(st.none() | TEXT),
+            )
+            for _ in range(sounds)
+        ),
+        subtitles=tuple(
+            SubtitleFacts(codec=codec, is_text=codec != "dvd_subtitle", language=draw(TEXT))
+            for codec in draw(st.lists(st.sampled_from(("subrip", "ass", "dvd_subtitle"))))
+        ),
+    )
+
+
+def accepted(scenario: str, wanted: dict[str, Any]) -> JobSpec:
+    """What the master makes of the job; a refused one is not looked at."""
+    try:
+        parameters = Parameters.model_validate(wanted).to_domain()
+        return resolve(parse_scenario(scenario), parameters, Engine.AUTO)
+    except (ValidationError, InvalidRequest):
+        assume(False)
+        raise
+
+
+def built(make: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+    """The command line; what a node refuses has none."""
+    try:
+        return make()
+    except UnsupportedSpec:
+        assume(False)
+        raise
+
+
+def planned(spec: JobSpec, source: MediaFacts | None) -> Plan:
+    try:
+        return plan_of(spec, source)
+    except UnsupportedSpec:
+        assume(False)
+        raise
+
+
+OFTEN = settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+)
+
+
+@OFTEN
+@given(
+    scenario=st.sampled_from(SCENARIOS),
+    wanted=wishes(),
+    place=st.none() | TEXT.map("/in/{}".format) | ADDRESS.map("https://host/{}".format),
+    name=TEXT,
+    found=media(),
+    target=st.sampled_from(TARGETS),
+)
+def test_any_file_is_made_by_listed_options_and_its_words_are_places(
+    scenario: str,
+    wanted: dict[str, Any],
+    place: str | None,
+    name: str,
+    found: MediaFacts,
+    target: Target,
+) -> None:
+    output = {"output": f"/out/{name}.mp4"} if "container" not in wanted else {}
+    spec = accepted(scenario, wanted | output | ({} if place is None else {"input": place}))
+    plan = planned(spec, None if place is None else found)
+    destination = Path(f"/out/.{name}.part")
+
+    argv = built(
+        lambda: transcode(
+            plan,
+            ffmpeg=PROGRAM,
+            source=place,
+            destination=destination,
+            threads=2,
+            target=target,
+        )
+    )
+
+    source = None if place is None else place if "://" in place[:8] else f"file:{place}"
+    check(argv, source=source, output=f"file:{destination}", mark=MARK)
+
+
+@OFTEN
+@given(
+    wanted=wishes(),
+    place=st.none() | TEXT.map("/in/{}".format),
+    name=ADDRESS,
+    found=media(),
+    target=st.sampled_from(TARGETS),
+)
+def test_any_stream_is_made_by_listed_options_and_its_words_are_places(
+    wanted: dict[str, Any], place: str | None, name: str, found: MediaFacts, target: Target
+) -> None:
+    url = f"rtmp://host/app/{name}"
+    where = {"output_mode": "rtmp", "rtmp_url": url} | ({} if place is None else {"input": place})
+    spec = accepted("live-720p30", {"codec": "h264"} | wanted | where)
+    plan = planned(spec, None if place is None else found)
+
+    argv = built(
+        lambda: publish(plan, ffmpeg=PROGRAM, source=place, rtmp_url=url, threads=2, target=target)
+    )
+
+    check(argv, source=None if place is None else f"file:{place}", output=url, mark=MARK)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("-report",),
+        ("-vstats_file", "x"),
+        ("-passlogfile", "x"),
+        ("-dump_attachment", "x"),
+        ("-/filter", "x"),
+        ("-filter_complex_script", "x"),
+        ("-init_hw_device", f"vaapi:{MARK}"),
+        ("-vf", "scale=1:1,movie=x"),
+        ("-vf", f"scale={MARK}"),
+        ("-metadata", f"title={MARK}"),
+        ("other.mp4",),
+    ],
+)
+def test_what_is_on_no_list_is_found(argv: tuple[str, ...]) -> None:
+    usual = ("ffmpeg", "-i", "file:/in", *argv, "file:/out")
+
+    with pytest.raises(AssertionError):
+        check(usual, source="file:/in", output="file:/out", mark=MARK)
+
+
+def test_filters_of_a_graph_are_told_apart() -> None:
+    assert filters_of("[0:v]split[a][b];[a]scale=1:1,movie=x[o]") >= {"scale", "movie"}
+    assert SOURCE.video.codec == "h264"
