@@ -223,3 +223,33 @@ def _command(tmp_path: Path, source: str) -> tuple[str, ...]:
         duration_seconds=None,
         audio="none",
     )
+
+
+def test_encrypted_file_is_bad_and_says_so(tmp_path: Path) -> None:
+    clear = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=0.4")
+    key = "76a6c65c5ea762046bd749a2e632ccbb"
+    locked = make_clip(
+        tmp_path / "locked.mp4",
+        *(*clear, "-encryption_scheme", "cenc-aes-ctr"),
+        *("-encryption_key", key, "-encryption_kid", key),
+    )
+
+    with pytest.raises(ProbeFailed, match="is encrypted, and there is no key for it") as failed:
+        probe(str(locked))
+    assert failed.value.failure_class is FailureClass.BAD_INPUT
+
+
+def test_frames_that_no_header_counts_are_counted(tmp_path: Path) -> None:
+    mkv = make_clip(tmp_path / "a.mkv", "-i", str(BUNNY), "-c", "copy")
+
+    assert probe(str(mkv)).video.frames == 132
+
+
+def test_file_in_which_nothing_can_be_sought_is_described(tmp_path: Path) -> None:
+    late = make_clip(
+        tmp_path / "late.mkv",
+        *("-itsoffset", "-0.3", "-i", str(BUNNY), "-t", "1", "-c", "copy"),
+        *("-avoid_negative_ts", "disabled"),
+    )
+
+    assert (probe(str(late)).video.frames or 0) > 20

@@ -22,8 +22,10 @@ from ffrtmp.domain.locations import is_local
 from ffrtmp.domain.retry import FailureClass
 from workers.ffmpeg.inputs import access
 from workers.ffmpeg.tracks import (
+    Encrypted,
     Extent,
     audio_facts,
+    check_clear,
     first_frame_facts,
     is_uneven,
     may_jump,
@@ -38,6 +40,9 @@ READ_TIMEOUT_SECONDS: Final = 10.0
 _WITH_DURATION: Final = frozenset({"mov", "matroska", "avi", "flv", "asf"})
 _MISSING_SECONDS: Final = 0.5
 _MISSING_FRACTION: Final = 0.02
+COUNTED_BYTES: Final = 64 << 20
+"""Frames that no header counts are counted in files up to this size: the encode reads them next,
+then from memory."""
 
 
 class Refused(Exception):  # noqa: N818
@@ -55,6 +60,9 @@ def main(arguments: list[str]) -> int:
         answer: dict[str, Any] = {"facts": look(location, count=mode == "count")}
     except Refused as refused:
         answer = {"failure": {"class": refused.failure_class, "message": str(refused)}}
+    except Encrypted:
+        message = f"{location}: is encrypted, and there is no key for it"
+        answer = {"failure": {"class": FailureClass.BAD_INPUT, "message": message}}
     except MemoryError:
         message = f"{location}: reading it takes more memory than a probe may have"
         answer = {"failure": {"class": FailureClass.BAD_INPUT, "message": message}}
@@ -77,7 +85,7 @@ def look(location: str, *, count: bool) -> dict[str, Any]:
             "duration_seconds": seconds(media.duration, Fraction(1, 1_000_000)),
             "has_one_clock": is_url or not may_jump(media),
             "size_bytes": size if not is_url else (media.size if media.size > 0 else None),
-            "video": video_facts(media, video, extent, count=count, is_uneven=uneven),
+            "video": video_facts(media, video, extent, is_uneven=uneven),
             "audio": [audio_facts(media, track, extent) for track in media.streams.audio],
             "subtitles": [subtitle_facts(track) for track in media.streams.subtitles],
         }
@@ -136,12 +144,17 @@ def _extent(
 ) -> Extent:
     """How far the data really go; Refused where they end well before the header says."""
     promised = seconds(media.duration, Fraction(1, 1_000_000))
-    extent = _read(media, video) if count else _read_tail(media, video)
+    is_small = Path(location).stat().st_size <= COUNTED_BYTES if is_local(location) else False
+    if count:
+        extent = _read(media, video)
+    elif is_small and not video.frames:
+        extent = _read_again(location, video)
+    else:
+        extent = _read_tail(media, video)
     if media.format.name.partition(",")[0] not in _WITH_DURATION or promised is None:
         return extent
-    if not count and _breaks_off(extent, promised):
-        media.seek(0)
-        extent = _read(media, video)
+    if extent.frames is None and _breaks_off(extent, promised):
+        extent = _read_again(location, video)
     if _breaks_off(extent, promised):
         raise Refused(
             FailureClass.BAD_INPUT,
@@ -163,20 +176,29 @@ def _read_tail(media: av.container.InputContainer, video: av.VideoStream) -> Ext
         media.seek((media.start_time or 0) + media.duration, backward=True)
     except (av.error.FFmpegError, OSError):
         return Extent()
-    return _read(media, video)
+    extent = _read(media, video)
+    extent.frames = None
+    return extent
+
+
+def _read_again(location: str, video: av.VideoStream) -> Extent:
+    """From the beginning, also where nothing can be sought."""
+    with _opened(location) as media:
+        return _read(media, video)
 
 
 def _read(media: av.container.InputContainer, video: av.VideoStream) -> Extent:
     """Demux from here to the end; a broken end just ends it."""
-    extent = Extent()
+    extent = Extent(frames=0)
     begin = Fraction(media.start_time or 0, 1_000_000)
     frame = 1 / video.average_rate if video.average_rate else Fraction(1, 25)
     try:
         for packet in media.demux():
             if not packet.size or packet.is_discard:
                 continue
+            check_clear(packet)
             is_main = packet.stream.index == video.index
-            extent.frames += is_main
+            extent.frames = (extent.frames or 0) + is_main
             if packet.pts is None or packet.time_base is None:
                 continue
             length = (packet.duration or 0) * packet.time_base or (frame if is_main else 0)

@@ -1,7 +1,7 @@
 """What PyAV says of the tracks of an open file, as JSON: the material of the probe's answer."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final, cast
@@ -69,14 +69,23 @@ _REORDERED_PACKETS: Final = 16
 _CLOCK_OF_MATROSKA: Final = Fraction(1, 1000)
 _UNKNOWN_LANGUAGE: Final = "und"
 MAX_LANGUAGE_CHARACTERS: Final = 32
+_ENCRYPTED_TAGS: Final = frozenset(("encv", "drmi"))
+"""Codecs of MP4 whose tracks do not say what they are underneath."""
+
+
+class Encrypted(Exception):  # noqa: N818
+    """The media are ciphertext: decoders would take them for damaged."""
 
 
 @dataclass(slots=True)
 class Extent:
-    """What reading packets showed: per track the end in seconds, of the video also a count."""
+    """What reading packets showed: per track the end in seconds, of the video also a count.
+
+    ``frames`` is None where they were not read from the beginning.
+    """
 
     ends: dict[int, float] = field(default_factory=dict)
-    frames: int = 0
+    frames: int | None = None
 
     def end(self) -> float | None:
         """The end of the track that ends last."""
@@ -88,18 +97,18 @@ def video_facts(
     video: av.VideoStream,
     extent: Extent | None,
     *,
-    count: bool,
     is_uneven: bool,
 ) -> dict[str, Any]:
     """What the header says, and ``extent`` measured; ``is_uneven`` is what its packets show."""
     context = video.codec_context
+    counted = None if extent is None else extent.frames
     rate = video.average_rate or video.guessed_rate
     return {
         "codec": context.codec.canonical_name,
         "width": context.width,
         "height": context.height,
         "fps": str(Fraction(rate)) if rate else None,
-        "frames": extent.frames if extent is not None and count else (video.frames or None),
+        "frames": (video.frames or None) if counted is None else counted,
         "pixel_format": context.pix_fmt,
         "sample_aspect": str(Fraction(video.sample_aspect_ratio or 1)),
         "is_variable_rate": is_uneven or bool(rate and video.base_rate and rate != video.base_rate),
@@ -148,13 +157,16 @@ def subtitle_facts(track: av.stream.Stream) -> dict[str, Any]:
 
 
 def first_frame_facts(media: av.container.InputContainer, index: int) -> dict[str, Any]:
-    """What only a decoded frame shows (turn, HDR metadata) or shows best (depth, colour)."""
+    """What only a decoded frame shows (turn, HDR metadata) or shows best (depth, colour).
+
+    Raises Encrypted.
+    """
     track = media.streams[index]
     if not isinstance(track, av.VideoStream):
         return {}
     track.codec_context.thread_count = 1
     try:
-        frame = next(iter(media.decode(track)), None)
+        frame = next(_frames(media, track), None)
     except (av.error.FFmpegError, OSError, EOFError):
         frame = None  # whether it decodes at all is for the encode to find out
     if frame is None:
@@ -168,6 +180,20 @@ def first_frame_facts(media: av.container.InputContainer, index: int) -> dict[st
         "is_interlaced": frame.interlaced_frame,
         "colour": _colour(frame, frame.side_data),
     }
+
+
+def check_clear(packet: "av.Packet[Any]") -> None:
+    """Encrypted where it is."""
+    if packet.has_sidedata("encryption_info") or packet.has_sidedata("encryption_init_info"):
+        raise Encrypted
+
+
+def _frames(media: av.container.InputContainer, track: av.VideoStream) -> Iterator[av.VideoFrame]:
+    if track.codec_context.codec_tag in _ENCRYPTED_TAGS:
+        raise Encrypted
+    for packet in media.demux(track):
+        check_clear(packet)
+        yield from packet.decode()
 
 
 def _bit_depth(pixel_format: str | None) -> int:
