@@ -125,8 +125,13 @@ class RtmpServer:
             self.publications.append(publication)
             far = socket.create_connection(("127.0.0.1", self._sinks[number][1]))
             self._connections += [near, far]
-            for source, sink, seen in ((near, far, publication), (far, near, None)):
-                threading.Thread(target=_pump, args=(source, sink, seen), daemon=True).start()
+            carry(near, far, publication)
+
+
+def carry(near: socket.socket, far: socket.socket, seen: Publication | None = None) -> None:
+    """Bytes both ways until one end closes; ``seen`` is told what comes from ``near``."""
+    for source, sink, told in ((near, far, seen), (far, near, None)):
+        threading.Thread(target=_pump, args=(source, sink, told), daemon=True).start()
 
 
 def _pump(source: socket.socket, sink: socket.socket, seen: Publication | None) -> None:

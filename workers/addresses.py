@@ -54,6 +54,30 @@ def permitted(
     return good
 
 
+class Pinned:
+    """The address that a host is reached at where no proxy looks: looked up and judged before
+    each use, and given to whoever connects in place of the name."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        allowed: Networks = (),
+        *,
+        lookup: Lookup = socket.getaddrinfo,
+    ) -> None:
+        self._host, self._port = host, port
+        self._allowed, self._lookup = allowed, lookup
+        self._uses = 0
+
+    def address(self) -> str:
+        """Each time the next one, since the first may be dead; raises as ``permitted``."""
+        good = permitted(self._host, self._port, self._allowed, lookup=self._lookup)
+        address, _ = good[self._uses % len(good)]
+        self._uses += 1
+        return address
+
+
 def _real(address: Address) -> Address:
     if isinstance(address, ipaddress.IPv4Address):
         return address

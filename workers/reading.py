@@ -5,12 +5,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from ffrtmp.domain.locations import Kind, kind_of
+from ffrtmp.domain.locations import is_live
 from ffrtmp.domain.retry import FailureClass
-from workers.addresses import Networks
+from workers.addresses import AddressRefused, Networks, Pinned
 from workers.errors import AttemptFailed
 from workers.ffmpeg.child import NO_ENVIRONMENT
+from workers.ffmpeg.inputs import RTMP_PORT, takes_proxy
 from workers.gate import Gate
 from workers.sources import laid_out
 
@@ -20,11 +22,27 @@ class Reading:
     """A source while it may be read.
 
     ``location`` is what children open, with ``environment`` beside their own; None is a test
-    source.
+    source. ``pinned`` is the way to a live source that no gate leads to.
     """
 
     location: str | None
     environment: Mapping[str, str]
+    pinned: Pinned | None = None
+
+    def address(self) -> str | None:
+        """Where the next child is to connect to, None where that is not for us to say.
+
+        AttemptFailed where its host is refused, or leads nowhere.
+        """
+        if self.pinned is None:
+            return None
+        try:
+            return self.pinned.address()
+        except AddressRefused as refused:
+            raise _led_astray(self.location, str(refused)) from refused
+        except OSError as error:
+            why = f"input {self.location}: its host cannot be resolved: {error.strerror}"
+            raise AttemptFailed(FailureClass.CONNECTION, why) from error
 
 
 @contextmanager
@@ -37,15 +55,24 @@ def reading(source: str | None, *, folder: Path, networks: Networks) -> Iterator
     with ExitStack() as stack:
         location = stack.enter_context(laid_out(source, folder))
         gate = None
-        if source is not None and kind_of(source) is Kind.HTTP:
+        if source is not None and takes_proxy(source):
             gate = stack.enter_context(Gate(networks))
         environment = NO_ENVIRONMENT if gate is None else {**gate.environment, **trusted()}
         try:
-            yield Reading(location=location, environment=environment)
+            yield Reading(
+                location=location, environment=environment, pinned=_pinned(source, networks)
+            )
         except AttemptFailed as failure:
             raise _explained(failure, source, location, gate) from failure
         if gate is not None and gate.refused is not None:
             raise _led_astray(source, gate.refused)
+
+
+def _pinned(source: str | None, networks: Networks) -> Pinned | None:
+    if source is None or not is_live(source) or takes_proxy(source):
+        return None
+    parts = urlsplit(source)
+    return Pinned(parts.hostname or "", parts.port or RTMP_PORT, networks)
 
 
 def trusted() -> Mapping[str, str]:

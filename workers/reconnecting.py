@@ -66,14 +66,15 @@ class Course:
         )
 
     def may_go_on(
-        self, failure: FailureClass, *, at: float, is_live: bool, patience_seconds: float
+        self, failure: FailureClass, *, at: float, is_seen_live: bool, patience_seconds: float
     ) -> bool:
         """Whether the next process may start ``at`` this time of the attempt's clock.
 
-        A live source that was readable and then gives something else, or nothing, has broken off.
+        A live source that was seen (``is_seen_live``) and then gives something else, or nothing,
+        has broken off.
         """
         has_broken_off = failure is FailureClass.CONNECTION or (
-            is_live and self.connections > 0 and failure is FailureClass.BAD_INPUT
+            is_seen_live and failure is FailureClass.BAD_INPUT
         )
         first = min(FIRST_CONNECTION_SECONDS, patience_seconds)
         patience = patience_seconds if self.connections else first

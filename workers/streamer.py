@@ -15,6 +15,7 @@ from workers.backoff import jittered_delays
 from workers.clock import boot_seconds
 from workers.encoder import target_of
 from workers.errors import AttemptFailed
+from workers.ffmpeg.facts import MediaFacts
 from workers.ffmpeg.failures import classify
 from workers.ffmpeg.leash import EXIT_EXPIRED
 from workers.ffmpeg.plan import Plan, plan_of
@@ -23,6 +24,8 @@ from workers.ffmpeg.streaming import publish
 from workers.ffmpeg.target import Target
 from workers.hardware.devices import Targets
 from workers.ledger import Held, Progress
+from workers.live_source import live_facts
+from workers.reading import trusted
 from workers.reconnecting import DEFAULT_RECONNECT_SECONDS, Course, Run
 from workers.running import Running, check_not_stopped, supported
 
@@ -40,15 +43,23 @@ class Stream:
     """One stream on its way: what it is, and how far it has come."""
 
     spec: JobSpec
-    plan: Plan
     target: Target
     running: Running
     began_at: float
+    plan: Plan | None = None
+    """None until its source has been seen."""
     course: Course = field(default_factory=Course)
+
+    @property
+    def is_live(self) -> bool:
+        """True for a source that has no beginning to go back to."""
+        return is_live(self.spec.input)
 
     @property
     def expected_seconds(self) -> float | None:
         """How long it is going to be in all, None where nobody knows."""
+        if self.plan is None:
+            return None
         return self.plan.limit_seconds if self.spec.is_looped else self.plan.expected_seconds
 
     @property
@@ -59,15 +70,16 @@ class Stream:
     @property
     def position_seconds(self) -> float:
         """Where in its source it goes on; a live one, and a test source, have no such place."""
-        if self.plan.source is None or is_live(self.spec.input):
+        source = None if self.plan is None else self.plan.source
+        if source is None or self.is_live:
             return 0.0
-        length = self.plan.source.duration_seconds
+        length = source.duration_seconds
         sent = self.course.sent_seconds
         return sent % length if self.spec.is_looped and length else sent
 
-    def rest(self) -> Plan:
+    def rest(self, plan: Plan) -> Plan:
         """The plan of what is left."""
-        return replace(self.plan, limit_seconds=self.course.left_of(self.plan.limit_seconds))
+        return replace(plan, limit_seconds=self.course.left_of(plan.limit_seconds))
 
     def timeout_seconds(self) -> float | None:
         """What is left of the time-out, None where there is none."""
@@ -105,12 +117,9 @@ class Streamer:
         AttemptFailed, AttemptStopped. It ends in time for the next publisher where the lease
         cannot be renewed, and is never suspended.
         """
-        target = target_of(self._targets, claim)
-        source = running.source_facts()
         stream = Stream(
             spec=claim.spec,
-            plan=supported(lambda: plan_of(claim.spec, source)),
-            target=target,
+            target=target_of(self._targets, claim),
             running=running,
             began_at=running.held.suspension.clock(),
         )
@@ -128,6 +137,9 @@ class Streamer:
             except AttemptFailed as failure:
                 if stream.is_over:
                     return
+                if stream.course is before:
+                    nothing = Run(ended_at=stream.clock(), seconds=0.0)
+                    stream.course = before.after(nothing)
                 if stream.course.failing_since != before.failing_since:
                     delays = _delays()
                 delay = next(delays)
@@ -139,20 +151,21 @@ class Streamer:
         return stream.course.may_go_on(
             failure.failure_class,
             at=stream.clock() + delay,
-            is_live=is_live(stream.spec.input),
+            is_seen_live=stream.is_live and stream.plan is not None,
             patience_seconds=self._reconnect_seconds,
         )
 
     def _publish(self, stream: Stream) -> None:
         """One process; AttemptFailed where it ends before the stream does."""
         running, held = stream.running, stream.running.held
-        running.encode.argv = self._argv(stream)
+        stream.plan = plan = stream.plan or self._plan(stream)
+        running.encode.argv = self._argv(stream, plan)
         await_lease(held)
         process = FfmpegProcess(
             running.encode.argv,
             timeout_seconds=stream.timeout_seconds(),
             leash_until=held.lease_until,
-            environment=running.source.environment,
+            environment={**trusted(), **running.source.environment},
         )
         once = running.once_more()
         held.on_renewal(process.extend)
@@ -174,14 +187,26 @@ class Streamer:
         once.require_success(end, stream.target, timeout_seconds=limit)
         _require_whole(once)
 
-    def _argv(self, stream: Stream) -> tuple[str, ...]:
+    def _plan(self, stream: Stream) -> Plan:
+        """AttemptFailed where the source cannot be seen, or made into this."""
+        running = stream.running
+        if stream.is_live:
+            source: MediaFacts | None = live_facts(running, ffmpeg=self._ffmpeg)
+        else:
+            source = running.source_facts()
+        return supported(lambda: plan_of(stream.spec, source))
+
+    def _argv(self, stream: Stream, plan: Plan) -> tuple[str, ...]:
+        source = stream.running.source
+        address = source.address()
         return supported(
             lambda: publish(
-                stream.rest(),
+                stream.rest(plan),
                 ffmpeg=self._ffmpeg,
-                source=stream.running.source.location,
+                source=source.location,
                 rtmp_url=stream.spec.rtmp_url or "",
                 threads=self._threads,
+                address=address,
                 is_looped=stream.spec.is_looped,
                 from_seconds=stream.position_seconds,
                 target=stream.target,

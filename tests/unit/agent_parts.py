@@ -196,7 +196,7 @@ class Node:
             places=Places(
                 output_folder=self.folder / "output",
                 media_roots=(Path("/"),),
-                allow_networks=(ip_network("127.0.0.0/8"),),
+                allow_networks=(ip_network("127.0.0.1/32"),),
                 output_roots=(Path("/"),),
             ),
             spool=self.spool,

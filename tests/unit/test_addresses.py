@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workers.addresses import AddressRefused, check_address, permitted
+from workers.addresses import AddressRefused, Pinned, check_address, permitted
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,18 @@ def test_name_with_bad_addresses_only_is_refused_with_each_of_them() -> None:
 def test_other_spellings_of_loopback_are_seen_through(host: str) -> None:
     with pytest.raises(AddressRefused, match="loopback"):
         permitted(host, 80)
+
+
+def test_name_is_looked_up_and_judged_at_each_use_and_its_addresses_taken_in_turn() -> None:
+    answers = [["8.8.8.1", "8.8.8.2"]] * 2 + [["8.8.8.1", "127.0.0.1"]] * 2
+    asked: list[str] = []
+
+    def lookup(host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
+        asked.append(host)
+        return [(None, None, None, "", (text, port)) for text in answers[len(asked) - 1]]
+
+    pinned = Pinned("media.example", 1935, lookup=lookup)
+    found = [pinned.address() for _ in answers]
+
+    assert asked == ["media.example"] * 4
+    assert found == ["8.8.8.1", "8.8.8.2", "8.8.8.1", "8.8.8.1"]

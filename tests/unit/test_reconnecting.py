@@ -25,9 +25,9 @@ def refused(*, at: float) -> Run:
 
 
 def goes_on(
-    course: Course, at: float, failure: FailureClass = CONNECTION, *, is_live: bool = False
+    course: Course, at: float, failure: FailureClass = CONNECTION, *, is_seen_live: bool = False
 ) -> bool:
-    return course.may_go_on(failure, at=at, is_live=is_live, patience_seconds=PATIENCE)
+    return course.may_go_on(failure, at=at, is_seen_live=is_seen_live, patience_seconds=PATIENCE)
 
 
 def test_stream_that_was_published_is_taken_up_for_as_long_as_the_patience_lasts() -> None:
@@ -60,11 +60,11 @@ def test_failure_that_is_none_of_the_connection_is_never_tried_again(
     assert not goes_on(Course().after(sent(20, until=100)), 100, failure)
 
 
-def test_live_source_that_was_readable_and_is_not_any_more_has_broken_off() -> None:
-    published, never = Course().after(sent(20, until=100)), Course().after(refused(at=100))
+def test_live_source_that_was_seen_and_is_not_readable_any_more_has_broken_off() -> None:
+    course = Course().after(sent(20, until=100))
 
-    assert goes_on(published, 100, FailureClass.BAD_INPUT, is_live=True)
-    assert not goes_on(never, 100, FailureClass.BAD_INPUT, is_live=True)
+    assert goes_on(course, 100, FailureClass.BAD_INPUT, is_seen_live=True)
+    assert not goes_on(course, 100, FailureClass.UNSUPPORTED, is_seen_live=True)
 
 
 def test_rest_is_what_was_not_sent_and_nothing_where_that_holds_no_frame() -> None:

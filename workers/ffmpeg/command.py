@@ -108,10 +108,13 @@ def share(threads: int | None) -> tuple[str, ...]:
     return () if threads is None else ("-threads", str(threads))
 
 
-def read(source: str) -> tuple[str, ...]:
-    """The input that is an absolute path or a URL; UnsupportedSpec for anything else."""
+def read(source: str, *, address: str | None = None) -> tuple[str, ...]:
+    """The input that is an absolute path or a URL; UnsupportedSpec for anything else.
+
+    ``address`` as in ``inputs.access``.
+    """
     try:
-        return access(source).arguments()
+        return access(source, address=address).arguments()
     except ValueError as error:
         raise UnsupportedSpec(str(error)) from error
 
