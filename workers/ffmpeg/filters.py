@@ -1,6 +1,7 @@
 """The filters between the decoded source and the encoder of one picture, purely."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Final
 
 from workers.ffmpeg.facts import UNTAGGED
@@ -33,7 +34,15 @@ def _timing(plan: Plan, picture: PicturePlan) -> Iterator[str]:
     if plan.source is not None and plan.source.video.is_interlaced:
         yield _DEINTERLACED
     if picture.fps:
-        yield f"fps={picture.fps}"
+        yield f"fps={picture.fps}{_at_the_end(plan, picture.fps)}"
+
+
+def _at_the_end(plan: Plan, fps: Fraction) -> str:
+    """What is shorter than half a frame would be rounded to none."""
+    video = None if plan.source is None else plan.source.video
+    if video is None or video.end_seconds is None:
+        return ""
+    return ":eof_action=pass" if (video.end_seconds - video.start_seconds) * fps < 1 else ""
 
 
 def _scaled(plan: Plan, picture: PicturePlan) -> str:
