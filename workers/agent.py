@@ -36,6 +36,7 @@ from workers.node import NodeFacts
 from workers.poller import Poller
 from workers.pools import Pool, queue_names
 from workers.registration import Registrar, Session
+from workers.remote.stores import Stores
 from workers.room import Room
 from workers.runner import Runner
 from workers.socket_server import SocketServer
@@ -90,10 +91,12 @@ class Agent:
             describe=lambda: node.registration(settings, identity, facts, self._ledger),
             on_lost=lambda lost: recovery.drop_lost(self._ledger, lost),
         )
+        self._stores = Stores(allow_networks=self._places.allow_networks)
         self._delivery = Delivery(
             client=self._client,
             spool=self._spool,
             ledger=self._ledger,
+            stores=self._stores,
             node_timeout_seconds=lambda: self._registrar.session.node_timeout_seconds,
         )
         self._heart = self._build_heart()
@@ -263,6 +266,7 @@ class Agent:
                 reconnect_seconds=self._settings.reconnect_timeout,
             ),
             places=self._places,
+            stores=self._stores,
             spool=self._spool,
             ledger=self._ledger,
             delivery=self._delivery,

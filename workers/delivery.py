@@ -8,24 +8,29 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from ffrtmp.client import ClientError, MasterRefused
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import CommitAnswer, CommitRequest, JobAnswer, ResultRequest
 from workers.backoff import jittered_delays
-from workers.beneath import open_beneath
 from workers.clock import boot_seconds
-from workers.destinations import failure_of
-from workers.errors import AttemptFailed
+from workers.errors import AttemptFailed, OutputAway
 from workers.files import discard
 from workers.ledger import Held, Ledger, Progress, StopReason
-from workers.publish import DestinationTaken, FileVanished, publish
+from workers.publishing import Sending, publish_locally
 from workers.registration import UNAUTHENTICATED, may_pass
+from workers.remote.items import Upload
+from workers.remote.stores import Stores
 from workers.spool import Journal, Phase, Spool
+from workers.threads import start_loop
 from workers.tracing import span
 
 UNACCEPTABLE = (413, 422)
+SENDING_PATIENCE_SECONDS = 3600.0
+"""How long a place that does not answer is asked again before the attempt fails for it."""
 log = logging.getLogger(__name__)
 
 
@@ -44,11 +49,13 @@ class DeliveryClient(Protocol):
 @dataclass(slots=True, kw_only=True, eq=False)
 class Parcel:
     """One finished attempt on its way; ``committed_at`` is the node's own clock when the
-    last accepted commit was sent."""
+    last accepted commit was sent, ``away_since`` when the place it goes to first did not take it.
+    """
 
     held: Held
     journal: Journal
     committed_at: float | None = None
+    away_since: float | None = None
     tries: int = 0
 
 
@@ -61,21 +68,26 @@ class Delivery:
         client: DeliveryClient,
         spool: Spool,
         ledger: Ledger,
+        stores: Stores,
         node_timeout_seconds: Callable[[], float],
+        sending_patience_seconds: float = SENDING_PATIENCE_SECONDS,
         now: Callable[[], float] = boot_seconds,
     ) -> None:
         self._client = client
+        self._stores = stores
+        self._sending_patience_seconds = sending_patience_seconds
         self._spool = spool
         self._ledger = ledger
         self._node_timeout_seconds = node_timeout_seconds
         self._now = now
         self._waiting: list[Parcel] = []
+        self._sent_alone: list[Parcel] = []
         self._arrived = threading.Condition()
 
     @property
     def waiting(self) -> int:
         """Finished attempts whose end the master does not know yet."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._sent_alone)
 
     def deliver(self, held: Held, journal: Journal) -> bool:
         """Save the finished work, then hand it over; False where that must be tried later."""
@@ -98,6 +110,7 @@ class Delivery:
         while not stop.is_set():
             with self._arrived:
                 self._arrived.wait_for(lambda: bool(self._waiting), timeout=0.5)
+            self._send_alone(stop)
             if not self._waiting or self.run_pass():
                 delays = jittered_delays(base_seconds=0.3, cap_seconds=5.0)
             else:
@@ -110,6 +123,28 @@ class Delivery:
             self._waiting = [parcel for parcel in self._waiting if parcel not in delivered]
         return len(delivered)
 
+    def _send_alone(self, stop: threading.Event) -> None:
+        """Let what goes to other places hold nobody else up."""
+        with self._arrived:
+            leaving = [parcel for parcel in self._waiting if parcel.journal.location is not None]
+            self._waiting = [parcel for parcel in self._waiting if parcel not in leaving]
+            self._sent_alone += leaving
+        for parcel in leaving:
+            start_loop(
+                f"sending {parcel.held}",
+                partial(self._send, parcel, stop),
+                stop=stop,
+                fatal=lambda error: log.error("%s", error),
+            )
+
+    def _send(self, parcel: Parcel, stop: threading.Event) -> None:
+        delays = jittered_delays(base_seconds=0.5, cap_seconds=30.0)
+        while not stop.is_set():
+            if self._try(parcel):
+                self._sent_alone.remove(parcel)
+                return
+            stop.wait(next(delays))
+
     def _try(self, parcel: Parcel) -> bool:
         """True when nothing is left to do: the master knows, or wants no more of it."""
         parcel.tries += 1
@@ -119,7 +154,7 @@ class Delivery:
             if may_pass(refused) or refused.status == UNAUTHENTICATED:
                 return self._later(parcel, refused)
             log.warning("attempt %s is not wanted any more: %s", parcel.held, refused)
-        except ClientError as error:
+        except (ClientError, OutputAway) as error:
             return self._later(parcel, error)
         except _Unwanted:
             log.info(
@@ -158,12 +193,41 @@ class Delivery:
         _check_wanted(parcel.held)
         journal = parcel.journal
         try:
-            _publish_file(journal)
+            if journal.temporary is None:
+                pass  # an earlier attempt's was adopted
+            elif journal.location is None:
+                publish_locally(journal, journal.temporary)
+            else:
+                self._send_away(parcel, journal.temporary, journal.location)
         except AttemptFailed as failure:
             discard(journal.temporary)
-            self._record(parcel, failed(journal, failure))
+            self._record(parcel, failed(parcel.journal, failure))
             return
-        self._record(parcel, journal.model_copy(update={"phase": Phase.PUBLISHED}))
+        self._record(parcel, parcel.journal.model_copy(update={"phase": Phase.PUBLISHED}))
+
+    def _send_away(self, parcel: Parcel, temporary: Path, location: str) -> None:
+        def record(upload: Upload) -> None:
+            parcel.away_since = None
+            self._record(parcel, parcel.journal.model_copy(update={"upload": upload}))
+
+        def confirm() -> None:
+            if self._commit_is_old(parcel):
+                self._commit(parcel)
+
+        def check() -> None:
+            _check_wanted(parcel.held)
+
+        sending = Sending(
+            parcel.held, lambda: parcel.journal, record=record, confirm=confirm, check=check
+        )
+        try:
+            sending.send(self._stores, temporary, location)
+        except OutputAway as away:
+            now = self._now()
+            parcel.away_since = now if parcel.away_since is None else parcel.away_since
+            if now - parcel.away_since > self._sending_patience_seconds:
+                raise AttemptFailed(FailureClass.CONNECTION, str(away)) from away
+            raise
 
     def _commit_is_old(self, parcel: Parcel) -> bool:
         """A process that slept since its commit was answered may have lost the lease meanwhile."""
@@ -186,11 +250,11 @@ class Delivery:
                 self._client.report(body.model_copy(update={"logs": "", "metrics": {}, "argv": []}))
         log.info("attempt %s reported as %s", parcel.held, body.status)
 
-    def _later(self, parcel: Parcel, error: ClientError) -> bool:
+    def _later(self, parcel: Parcel, error: ClientError | OutputAway) -> bool:
         parcel.held.progress = Progress(
             phase="delivering", fraction=1.0, mark=f"delivering {parcel.tries}"
         )
-        log.info("attempt %s waits for the master: %s", parcel.held, error)
+        log.info("attempt %s is not delivered yet: %s", parcel.held, error)
         return False
 
     def _record(self, parcel: Parcel, journal: Journal) -> None:
@@ -231,35 +295,3 @@ def failed(journal: Journal, failure: AttemptFailed) -> Journal:
         }
     )
     return journal.model_copy(update={"phase": Phase.FAILED, "result": result})
-
-
-def _publish_file(journal: Journal) -> None:
-    temporary, destination = journal.temporary, journal.destination
-    if temporary is None:
-        return
-    if destination is None or journal.sha256 is None:
-        raise ValueError("a committed attempt has a destination and a hash")
-    try:
-        folder = open_beneath(journal.root or destination.parent, destination.parent)
-    except FileNotFoundError as error:
-        why = f"{temporary} is gone: {destination.parent} is not there"
-        raise AttemptFailed(FailureClass.OUTPUT_WRONG, why) from error
-    except OSError as error:
-        raise failure_of(error) from error
-    with folder:
-        try:
-            publish(
-                folder.view / temporary.name,
-                folder.view / destination.name,
-                sha256=journal.sha256,
-                inode=journal.inode,
-                overwrite=journal.overwrite,
-                own=journal.committed_sha256,
-            )
-        except DestinationTaken as taken:
-            raise AttemptFailed(FailureClass.OUTPUT_EXISTS, folder.named(str(taken))) from taken
-        except FileVanished as gone:
-            raise AttemptFailed(FailureClass.OUTPUT_WRONG, folder.named(str(gone))) from gone
-        except OSError as error:
-            failure = failure_of(error)
-            raise AttemptFailed(failure.failure_class, folder.named(str(error))) from error

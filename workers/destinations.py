@@ -10,8 +10,9 @@ from ffrtmp.domain.retry import FailureClass
 from ffrtmp.domain.spec import JobSpec
 from ffrtmp.schemas import ClaimAnswer
 from workers.beneath import HeldFolder, open_beneath
-from workers.digests import known_hash
+from workers.digests import known_hash, size_of
 from workers.errors import AttemptFailed
+from workers.remote.items import Whole
 
 REFUSALS: Final = {
     errno.ENOSPC: FailureClass.NO_SPACE,
@@ -86,8 +87,8 @@ def check_destination(
             raise _refused(destination, "holds the input")
 
 
-def adopted(destination: Path, folder: HeldFolder, claim: ClaimAnswer) -> str | None:
-    """The hash of what an earlier attempt of this job published; None where the way is free.
+def adopted(destination: Path, folder: HeldFolder, claim: ClaimAnswer) -> Whole | None:
+    """What an earlier attempt of this job published there; None where the way is free.
 
     AttemptFailed where somebody else's file is there and is to stay.
     """
@@ -95,8 +96,10 @@ def adopted(destination: Path, folder: HeldFolder, claim: ClaimAnswer) -> str | 
     if not path.exists():
         return None
     found = known_hash(path, claim.committed_sha256)
-    if found is not None or claim.spec.overwrite:
-        return found
+    if found is not None:
+        return Whole(sha256=found, size=size_of(path))
+    if claim.spec.overwrite:
+        return None
     raise AttemptFailed(
         FailureClass.OUTPUT_EXISTS, f"output {destination} exists; overwrite was not asked for"
     )

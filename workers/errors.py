@@ -9,6 +9,7 @@ AgentError              the agent cannot work; carries the process's exit code
 └── NoEncoder           there is no ffmpeg to run
 AttemptFailed           the attempt failed; carries the failure class
 UnsupportedSpec         what the job asks for cannot be made of this source, or here
+OutputAway              the place an output is sent to does not take it now
 AttemptStopped          somebody ordered the attempt to end; nothing is reported
 """
 
@@ -64,6 +65,10 @@ class AttemptFailed(Exception):  # noqa: N818
 
 class UnsupportedSpec(Exception):  # noqa: N818
     """What the job asks for cannot be made of this source, or with this encoder."""
+
+
+class OutputAway(Exception):  # noqa: N818
+    """The place an output is sent to does not take it now; it may take it later."""
 
 
 class AttemptStopped(Exception):  # noqa: N818

@@ -16,7 +16,7 @@ from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import ClaimAnswer, LogChunk, ReleaseRequest, ResultRequest
 from workers.delivery import Delivery, failed
 from workers.destinations import failure_of
-from workers.digests import hash_durably, size_of
+from workers.digests import hash_durably
 from workers.encoder import Encoder
 from workers.errors import AttemptFailed, AttemptStopped
 from workers.ffmpeg.log import BoundedLog
@@ -25,6 +25,8 @@ from workers.files import discard, inode_of
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.log_feed import feeding
 from workers.reading import reading
+from workers.remote.items import Whole
+from workers.remote.stores import Stores
 from workers.running import ENCODING, Encode, Running, check_not_stopped
 from workers.sources import find_source
 from workers.spool import Journal, Phase, Spool
@@ -79,6 +81,7 @@ class Runner:
         encoder: Encoder,
         streamer: Streamer,
         places: Places,
+        stores: Stores,
         spool: Spool,
         ledger: Ledger,
         delivery: Delivery,
@@ -91,6 +94,7 @@ class Runner:
         self._encoder = encoder
         self._streamer = streamer
         self._places = places
+        self._stores = stores
         self._spool = spool
         self._ledger = ledger
         self._delivery = delivery
@@ -159,7 +163,7 @@ class Runner:
         check_not_stopped(work.held)
         if work.claim.spec.is_stream:
             return self._stream(work)
-        staged = stage(work.claim, self._places)
+        staged = stage(work.claim, self._places, self._stores)
         work.named = staged.folder.named
         with staged.folder:
             return self._produced(work, staged)
@@ -171,13 +175,13 @@ class Runner:
             work,
             root=staged.root,
             destination=staged.destination,
+            location=staged.location,
             temporary=work.temporary,
             overwrite=spec.overwrite,
         )
         remove_older_parts(staged.published, work.claim.job_id, work.claim.attempt)
         if staged.adopted is not None:
-            size = size_of(staged.published)
-            return self._encoded(work, staged, staged.adopted, size, {"adopted": True})
+            return self._encoded(work, staged, staged.adopted, {"adopted": True})
         make_temporary(staged, is_folder=spec.makes_folder)
         with (
             feeding(self._client, work.held, work.encode.log.head_since),
@@ -187,7 +191,7 @@ class Runner:
         work.held.suspension.end()
         sha256, size = _hashed(staged.temporary, work.held)
         work.journal = work.journal.model_copy(update={"inode": inode_of(staged.temporary)})
-        return self._encoded(work, staged, sha256, size, facts)
+        return self._encoded(work, staged, Whole(sha256=sha256, size=size), facts)
 
     def _stream(self, work: Work) -> Journal:
         spec = work.claim.spec
@@ -221,21 +225,16 @@ class Runner:
         work.journal = work.journal.model_copy(update=known)
         self._spool.save(work.journal)
 
-    def _encoded(
-        self, work: Work, staged: Staged, sha256: str, size: int, facts: dict[str, Any]
-    ) -> Journal:
+    def _encoded(self, work: Work, staged: Staged, made: Whole, facts: dict[str, Any]) -> Journal:
+        known = {"sha256": made.sha256, "size": made.size}
         metrics = facts | {
-            "output": str(staged.destination),
-            "size_bytes": size,
+            "output": staged.shown,
+            "size_bytes": made.size,
             "is_test_source": staged.source is None,
             **_how_run(work),
         }
-        result = self._result(work).model_copy(
-            update={"sha256": sha256, "size": size, "metrics": metrics}
-        )
-        return work.journal.model_copy(
-            update={"phase": Phase.ENCODED, "sha256": sha256, "size": size, "result": result}
-        )
+        result = self._result(work).model_copy(update=known | {"metrics": metrics})
+        return work.journal.model_copy(update=known | {"phase": Phase.ENCODED, "result": result})
 
     def _failed(self, work: Work, failure: AttemptFailed) -> Journal:
         why = AttemptFailed(failure.failure_class, work.named(failure.message))

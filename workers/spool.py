@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ffrtmp.schemas import ResultRequest
 from workers.files import sync_folder, write_durably
+from workers.remote.items import Upload
 
 JOURNAL_FILE = "journal.json"
 DAMAGED_SUFFIX = ".damaged"
@@ -39,6 +40,7 @@ class Phase(StrEnum):
 class Journal(BaseModel):
     """One attempt as the disk knows it; changed only by writing a new one.
 
+    ``location`` is the URL of an output that is sent away, and ``upload`` how far that is.
     ``temporary`` is None where an earlier attempt's own file was adopted: nothing is to be
     published. ``inode`` is its own, and it lies below ``root``. ``result`` is the report to send,
     from phase encoded on.
@@ -61,6 +63,8 @@ class Journal(BaseModel):
     start_identity: str | None = None
     sha256: str | None = None
     size: int | None = None
+    location: str | None = None
+    upload: Upload = Upload()
     result: ResultRequest | None = None
     trace_parent: str | None = None
 

@@ -3,8 +3,9 @@
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from ffrtmp.domain.locations import is_local, path_of
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import ClaimAnswer
 from workers.addresses import Networks
@@ -12,7 +13,9 @@ from workers.beneath import HeldFolder
 from workers.destinations import adopted, check_destination, find_destination, hold
 from workers.errors import AttemptFailed
 from workers.files import remove
-from workers.sources import FileState, check_unchanged, find_source, state_of
+from workers.remote.items import Whole
+from workers.remote.stores import Stores
+from workers.sources import FileState, check_unchanged, find_source, state_of, tame
 
 PART_SUFFIX = ".part"
 MAX_NAME_BYTES = 255
@@ -27,8 +30,10 @@ class Staged:
     ``temporary`` is a path through the held folder, for whoever writes or reads the output
     before it is published; ``part`` is its name for those who come later, below ``root``.
     Where several files come out, all these are folders.
-    ``adopted`` is the hash of what lies at the destination and an earlier attempt of this job
-    committed: there is nothing left to encode.
+    ``location`` is the URL the output is sent to; then its destination is only a name beside
+    which it is kept until then.
+    ``adopted`` is what lies at the destination and an earlier attempt of this job committed:
+    there is nothing left to encode.
     """
 
     source: str | None
@@ -37,7 +42,13 @@ class Staged:
     folder: HeldFolder
     destination: Path
     temporary: Path
-    adopted: str | None = None
+    location: str | None = None
+    adopted: Whole | None = None
+
+    @property
+    def shown(self) -> str:
+        """Where the output is, or will be."""
+        return self.location or str(self.destination)
 
     @property
     def published(self) -> Path:
@@ -64,14 +75,20 @@ class Places:
     allow_networks: Networks = ()
 
 
-def stage(claim: ClaimAnswer, places: Places) -> Staged:
+def stage(claim: ClaimAnswer, places: Places, stores: Stores) -> Staged:
     """Check input and output; AttemptFailed names what is wrong."""
-    source = find_source(claim.spec.input, places.media_roots)
-    named = claim.spec.output or _usual_name(claim)
+    spec = claim.spec
+    source = find_source(spec.input, places.media_roots)
+    location = spec.output if spec.output and not is_local(spec.output) else None
+    named = _local_name(location) if location else spec.output or _usual_name(claim)
     destination, root = find_destination(named, places.output_folder, places.output_roots)
     folder = hold(destination, root)
     try:
-        check_destination(destination, folder, claim.spec, source)
+        if location is not None:
+            found = stores.adopted(claim, location)
+        else:
+            check_destination(destination, folder, spec, source)
+            found = adopted(destination, folder, claim)
         return Staged(
             source=source,
             source_state=state_of(source),
@@ -79,7 +96,8 @@ def stage(claim: ClaimAnswer, places: Places) -> Staged:
             folder=folder,
             destination=destination,
             temporary=part_path(folder.view / destination.name, claim.job_id, claim.attempt),
-            adopted=adopted(destination, folder, claim),
+            location=location,
+            adopted=found,
         )
     except BaseException:
         folder.close()
@@ -130,6 +148,10 @@ def make_temporary(staged: Staged, *, is_folder: bool) -> None:
         raise AttemptFailed(
             FailureClass.OUTPUT_REFUSED, f"{staged.part} is there already"
         ) from error
+
+
+def _local_name(location: str) -> str:
+    return tame(PurePosixPath(path_of(location)).name)
 
 
 def _usual_name(claim: ClaimAnswer) -> str:

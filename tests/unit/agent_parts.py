@@ -38,12 +38,14 @@ from workers.ffmpeg.target import CPU
 from workers.heartbeat import Heart
 from workers.ledger import Held, Ledger
 from workers.registration import Registrar
+from workers.remote.stores import Stores
 from workers.runner import Runner
 from workers.spool import Journal, Phase, Spool
 from workers.staging import Places, part_path
 from workers.streamer import Streamer
 
 NODE = "777a4c21-8691-47bc-bd68-cdfd0f43a4d5"
+LOOPBACK = ip_network("127.0.0.1/32")
 LEASE = "lease-lease-lease-lease"
 AWAY = MasterUnreachable("nobody answers")
 STALE = MasterRefused(409, "stale_lease", "attempt 1 has ended")
@@ -146,6 +148,7 @@ class Node:
             describe=lambda: NodeRegistration(address="one", node_id=NODE, node_token="t" * 32),
             on_lost=lambda lost: recovery.drop_lost(self.ledger, lost),
         )
+        self.stores = Stores(allow_networks=(LOOPBACK,))
         self.delivery = self.new_delivery()
 
     def registered(self) -> "Node":
@@ -157,6 +160,7 @@ class Node:
             client=self.master,
             spool=self.spool,
             ledger=self.ledger,
+            stores=self.stores,
             node_timeout_seconds=lambda: 100.0,
             now=lambda: self.now,
         )
@@ -196,9 +200,10 @@ class Node:
             places=Places(
                 output_folder=self.folder / "output",
                 media_roots=(Path("/"),),
-                allow_networks=(ip_network("127.0.0.1/32"),),
+                allow_networks=(LOOPBACK,),
                 output_roots=(Path("/"),),
             ),
+            stores=self.stores,
             spool=self.spool,
             ledger=self.ledger,
             delivery=self.delivery,

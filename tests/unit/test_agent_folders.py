@@ -20,6 +20,7 @@ from workers import recovery
 from workers.digests import OddFolder, files_in, hash_durably, known_hash, sha256_of, size_of
 from workers.files import inode_of
 from workers.publish import DestinationTaken, FileVanished, publish
+from workers.remote.items import Whole
 from workers.renames import RENAME_EXCHANGE, RENAME_NOREPLACE
 from workers.spool import Phase
 from workers.staging import part_path, remove_older_parts
@@ -133,7 +134,7 @@ def test_folder_an_earlier_attempt_committed_is_adopted(tmp_path: Path) -> None:
 
     found = staged(tmp_path, folder_claim(output="ladder", committed=[sha256_of(folder)]))
 
-    assert found.adopted == sha256_of(folder)
+    assert found.adopted == Whole(sha256=sha256_of(folder), size=15)
 
 
 def test_folders_of_older_attempts_are_removed(tmp_path: Path) -> None:

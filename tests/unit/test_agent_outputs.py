@@ -15,6 +15,7 @@ from tests.unit.test_agent_files import claim_of, sha
 from workers.beneath import open_beneath
 from workers.errors import AttemptFailed
 from workers.files import inode_of
+from workers.remote.stores import Stores
 from workers.spool import Journal
 from workers.staging import Places, Staged, make_temporary, stage
 
@@ -37,6 +38,7 @@ class Outputs:
                 media_roots=(self.out.parent,),
                 output_roots=(self.root,),
             ),
+            Stores(),
         )
 
     def refusal(self, output: object, **parameters: Any) -> str:

@@ -1,0 +1,179 @@
+"""One file to an http(s) URL by PUT: streamed, never over what is there unless asked for."""
+
+import base64
+import binascii
+import contextlib
+import re
+import socket
+import ssl
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
+from types import TracebackType
+from typing import Final, Self
+
+import httpcore
+import httpx
+
+from ffrtmp.domain.retry import FailureClass
+from workers.addresses import AddressRefused, Lookup, Networks, permitted
+from workers.errors import AttemptFailed, OutputAway
+from workers.remote.items import Found, Item, Way, Whole
+
+TIMEOUTS: Final = {"connect": 10.0, "read": 120.0, "write": 60.0, "pool": 10.0}
+LATER: Final = (408, 425, 429)
+TAKEN: Final = (409, 412)
+ASKED_DIGEST: Final = {"Want-Repr-Digest": "sha-256=9"}
+_TYPES: Final = {
+    ".mp4": "video/mp4",
+    ".m4s": "video/iso.segment",
+    ".mkv": "video/x-matroska",
+    ".webm": "video/webm",
+    ".m3u8": "application/vnd.apple.mpegurl",
+}
+
+
+class JudgedNetwork(httpcore.NetworkBackend):
+    """Connects to the very address that was judged: no name leads further by changing its mind."""
+
+    def __init__(self, allowed: Networks, lookup: Lookup = socket.getaddrinfo) -> None:
+        self._allowed = allowed
+        self._lookup = lookup
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        """AddressRefused where the host is none that may be reached."""
+        try:
+            *others, last = permitted(host, port, self._allowed, lookup=self._lookup)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(f"{host} cannot be resolved: {error}") from error
+        for address, number in others:
+            with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return self._inner.connect_tcp(
+                    address, number, timeout, local_address, socket_options
+                )
+        return self._inner.connect_tcp(*last, timeout, local_address, socket_options)
+
+
+class HttpStore:
+    """PUT with the length and the digest; usable within ``with``."""
+
+    def __init__(self, allowed: Networks) -> None:
+        """``allowed``: networks that may be reached although they are not public."""
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=ssl.create_default_context(), network_backend=JudgedNetwork(allowed)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.close()
+
+    def look(self, location: str) -> Found | None:
+        """What is there, as far as the server answers HEAD."""
+        status, headers = self._ask("HEAD", location, ASKED_DIGEST)
+        if status != HTTPStatus.OK:
+            return None
+        sha256, length = _known_sha256(headers), headers.get("content-length", "")
+        is_told = sha256 is not None and length.isdecimal()
+        return Found(whole=Whole(sha256=sha256, size=int(length)) if sha256 and is_told else None)
+
+    def put(self, item: Item, way: Way) -> None:
+        """Send one file; AttemptFailed where it is refused for good, OutputAway for now."""
+        way.confirm()
+        status, _ = self._ask("PUT", item.location, _headers(item), item.chunks(way.moved))
+        if status // 100 == 2 or (status in TAKEN and self._is_there(item)):
+            return
+        said = f"output {_shown(item.location)}: HTTP {status} {_phrase(status)}".rstrip()
+        if status in LATER or status // 100 == 5:
+            raise OutputAway(said)
+        if status in TAKEN and not item.overwrite:
+            raise AttemptFailed(FailureClass.OUTPUT_EXISTS, said)
+        raise AttemptFailed(FailureClass.OUTPUT_REFUSED, said)
+
+    def _is_there(self, item: Item) -> bool:
+        """Whether the file there is this very one: the answer to an earlier PUT may be lost."""
+        status, headers = self._ask("HEAD", item.location, ASKED_DIGEST)
+        return status == HTTPStatus.OK and _known_sha256(headers) == item.sha256
+
+    def _ask(
+        self,
+        method: str,
+        location: str,
+        headers: Mapping[str, str],
+        content: Iterator[bytes] | None = None,
+    ) -> tuple[int, dict[str, str]]:
+        """Status and headers of the answer; redirects are not followed."""
+        try:
+            with self._pool.stream(
+                method,
+                str(httpx.URL(location)),
+                headers=list(headers.items()),
+                content=content,
+                extensions={"timeout": TIMEOUTS},
+            ) as answer:
+                found = {
+                    name.decode("latin-1").lower(): value.decode("latin-1")
+                    for name, value in answer.headers
+                }
+                return answer.status, found
+        except (AddressRefused, httpx.InvalidURL) as refused:
+            message = f"output {_shown(location)}: {refused}"
+            raise AttemptFailed(FailureClass.OUTPUT_REFUSED, message) from refused
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+            why = str(error) or type(error).__name__
+            raise OutputAway(f"output {_shown(location)}: {why}") from error
+
+
+def _headers(item: Item) -> dict[str, str]:
+    suffix = re.search(r"\.[a-z0-9]+$", item.path.name if item.name else _path(item.location))
+    kind = _TYPES.get(suffix[0] if suffix else "", "application/octet-stream")
+    condition = {} if item.overwrite else {"If-None-Match": "*"}
+    return {
+        "Content-Length": str(item.size),
+        "Content-Type": kind,
+        "Repr-Digest": _digest(item.sha256),
+        "User-Agent": "ffrtmp",
+        **condition,
+    }
+
+
+def _shown(location: str) -> str:
+    """A signed URL lets whoever knows its query write there."""
+    return location.partition("?")[0]
+
+
+def _path(location: str) -> str:
+    return httpx.URL(location).path.lower()
+
+
+def _digest(sha256: str) -> str:
+    return f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"
+
+
+def _known_sha256(headers: Mapping[str, str]) -> str | None:
+    """The hash that a server tells of a file: in its digest, or as its entity tag."""
+    told = re.search(r"sha-256=:([A-Za-z0-9+/=]+):", headers.get("repr-digest", ""))
+    with contextlib.suppress(binascii.Error):
+        if told is not None:
+            return base64.b64decode(told[1], validate=True).hex()
+    tag = headers.get("etag", "").strip('"').lower()
+    return tag if re.fullmatch(r"[0-9a-f]{64}", tag) else None
+
+
+def _phrase(status: int) -> str:
+    with contextlib.suppress(ValueError):
+        return HTTPStatus(status).phrase
+    return ""
