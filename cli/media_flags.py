@@ -58,6 +58,22 @@ class MediaFlags:
     verify: Annotated[
         Verify | None, media("--verify", say="decode reads the output to its last frame")
     ] = None
+    max_cpu: Annotated[
+        int | None, media("--max-cpu", say="percent of one core an attempt may use: 250 is 2.5")
+    ] = None
+    max_memory: Annotated[
+        int | None, media("--max-memory", say="MB of memory an attempt may use")
+    ] = None
+    max_disk: Annotated[int | None, media("--max-disk", say="MB an attempt may write")] = None
+
+    def limits(self) -> dict[str, int]:
+        """What an attempt may take, as in ``resource_limits`` of a job."""
+        asked = {
+            "max_cpu_percent": self.max_cpu,
+            "max_memory_mb": self.max_memory,
+            "max_disk_mb": self.max_disk,
+        }
+        return {name: value for name, value in asked.items() if value is not None}
 
     def parameters(self) -> dict[str, Any]:
         """The same as parameters of a job; UsageError names a flag that says nothing."""

@@ -91,7 +91,7 @@ def submit(
         "output_mode": None if rtmp_url is None else OutputMode.RTMP,
         "rtmp_url": rtmp_url,
         "overwrite": overwrite or None,
-        "resource_limits": None if timeout is None else {"timeout_sec": timeout},
+        "resource_limits": more.limits() | _given(timeout_sec=timeout) or None,
         **more.parameters(),
     }
     body = _given(

@@ -31,6 +31,7 @@ from workers.hints import HintListeners, Hints
 from workers.identity import Identity
 from workers.intake import Intake, Listeners
 from workers.ledger import Ledger, StopReason
+from workers.limits.attempt import Limiter
 from workers.metrics import Metrics, serve_metrics
 from workers.node import NodeFacts
 from workers.poller import Poller
@@ -124,6 +125,7 @@ class Agent:
     def run(self) -> int:
         """Register, work until told to end, and end; the exit code. AgentError if refused."""
         recovery.clear_unfinished(self._spool)
+        self._facts.means.clear()
         recovery.hold_finished(self._spool, self._ledger, self._delivery)
         try:
             session = self._register()
@@ -240,6 +242,7 @@ class Agent:
         for close in reversed(self._closers):
             close()
         self._socket.close()
+        self._facts.means.close()
 
     def _build_heart(self) -> Heart:
         return Heart(
@@ -265,6 +268,7 @@ class Agent:
                 targets=targets,
                 reconnect_seconds=self._settings.reconnect_timeout,
             ),
+            limiter=Limiter(self._facts.means, cores=host.usable()),
             places=self._places,
             stores=self._stores,
             spool=self._spool,

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from ffrtmp.client import ClientError, Connection, MasterClient
 from ffrtmp.config import WorkerSettings
+from workers.limits.means import Means
 from workers.room import MIN_FREE_BYTES, Room
 from workers.watched import Overdue, watched
 
@@ -112,6 +113,16 @@ def check_broker(settings: WorkerSettings) -> Check:
 
     # A password may stand before the host.
     return _answered("broker", url.rpartition("@")[2] or url, ask)
+
+
+def check_limits(means: Means) -> Check:
+    """By what attempts are limited here, and why not by cgroups; its groups are removed."""
+    means.close()
+    said = [
+        f"{limit} by {by}" + (f" ({means.reasons[limit]})" if limit in means.reasons else "")
+        for limit, by in means.named().items()
+    ]
+    return Check(name="limits", status=Status.OK, detail=", ".join(said))
 
 
 def _answered(name: str, where: str, ask: Callable[[], str]) -> Check:

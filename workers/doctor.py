@@ -18,12 +18,13 @@ from pydantic import ValidationError
 
 from ffrtmp.config import WorkerSettings
 from ffrtmp.domain.device import Device
-from workers.checks import Check, Status, check_broker, check_folder, check_master
+from workers.checks import Check, Status, check_broker, check_folder, check_limits, check_master
 from workers.errors import EXIT_FAILED
 from workers.ffmpeg.binary import FfmpegMissing, find_ffmpeg, version
 from workers.hardware import host
 from workers.hardware.devices import FoundDevices, found_devices
 from workers.hardware.gpus import Gpu, find_gpus
+from workers.limits.means import find_means
 from workers.node import cpu_slots, encoder_threads, places, state_folder
 
 
@@ -58,6 +59,7 @@ def findings(settings: WorkerSettings, *, is_master_named: bool) -> dict[str, An
         check_folder("work folder", places(settings).output_folder),
         check_master(settings, is_named=is_master_named),
         check_broker(settings),
+        check_limits(find_means(f"ffrtmp-doctor-{os.getpid()}")),
     ]
     can_work = all(check.status is not Status.FAILED for check in checks)
     plain = [asdict(check) for check in checks]

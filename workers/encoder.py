@@ -50,7 +50,7 @@ class Encoder:
                 ffmpeg=self._ffmpeg,
                 source=running.source.location,
                 destination=staged.temporary,
-                threads=self._threads,
+                threads=running.limits.threads(self._threads),
                 target=target,
             )
         )

@@ -16,6 +16,7 @@ from workers.hardware.devices import Targets, found_devices
 from workers.hardware.gpus import find_gpus
 from workers.identity import Identity, default_state_folder
 from workers.ledger import Ledger
+from workers.limits.means import Means, find_means, name_for
 from workers.slots import Slots
 from workers.staging import Places
 
@@ -33,6 +34,8 @@ class NodeFacts:
     devices: tuple[Device, ...]
     """What encodes here: the CPU, then its GPUs."""
     targets: Targets
+    means: Means
+    """By what attempts are limited here."""
 
 
 def measure(settings: WorkerSettings, ffmpeg: Path) -> NodeFacts:
@@ -45,12 +48,15 @@ def measure(settings: WorkerSettings, ffmpeg: Path) -> NodeFacts:
         gpu_slots=settings.gpu_slots,
         cache_folder=state_folder(settings),
     )
+    means = find_means(name_for(state_folder(settings)))
+    hardware = host.describe(ffmpeg, places(settings).output_folder) | found.facts()
     return NodeFacts(
         threads=encoder_threads(sum(device.slots for device in found.devices), cores),
         queues=tuple(settings.queues),
-        hardware=host.describe(ffmpeg, places(settings).output_folder) | found.facts(),
+        hardware=hardware | {"limits": means.named()},
         devices=found.devices,
         targets=found.targets,
+        means=means,
     )
 
 

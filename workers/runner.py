@@ -4,8 +4,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.process import ProcessIdentity
 from workers.files import discard, inode_of
 from workers.ledger import Held, Ledger, Progress, StopReason
+from workers.limits.attempt import Enforced, Limiter
 from workers.log_feed import feeding
 from workers.reading import reading
 from workers.remote.items import Whole
@@ -65,6 +66,7 @@ class Work:
     temporary: Path | None = None
     named: Callable[[str], str] = str
     """A text with the paths of the output as people know them."""
+    limited_by: dict[str, str] = field(default_factory=dict)
 
 
 class Runner:
@@ -80,6 +82,7 @@ class Runner:
         client: RunnerClient,
         encoder: Encoder,
         streamer: Streamer,
+        limiter: Limiter,
         places: Places,
         stores: Stores,
         spool: Spool,
@@ -93,6 +96,7 @@ class Runner:
         self._client = client
         self._encoder = encoder
         self._streamer = streamer
+        self._limiter = limiter
         self._places = places
         self._stores = stores
         self._spool = spool
@@ -214,8 +218,18 @@ class Runner:
             networks=self._places.allow_networks,
         )
         started = partial(self._started, work)
-        with source as opened, self._spool.scratch_folder(work.journal) as scratch:
-            yield Running(work.held, work.encode, started, opened, scratch=scratch)
+        with (
+            source as opened,
+            self._spool.scratch_folder(work.journal) as scratch,
+            self._limits(work, scratch) as limits,
+        ):
+            yield Running(work.held, work.encode, started, opened, scratch=scratch, limits=limits)
+
+    def _limits(self, work: Work, scratch: Path) -> AbstractContextManager[Enforced]:
+        asked = work.claim.spec.limits
+        work.limited_by = self._limiter.said(asked)
+        name = f"{work.claim.job_id}-{work.claim.attempt}"
+        return self._limiter.around(name, asked, output=work.temporary, scratch=scratch)
 
     def _started(self, work: Work, process: ProcessIdentity) -> None:
         self._note(work, pid=process.pid, start_identity=process.start_identity)
@@ -255,6 +269,7 @@ class Runner:
             exit_code=work.encode.exit_code,
             argv=[work.named(argument) for argument in work.encode.argv],
             logs=work.encode.log.text(),
+            metrics=_limits_of(work),
             completed_at=self._now(),
         )
 
@@ -302,7 +317,13 @@ def _how_run(work: Work) -> dict[str, Any]:
         "encode_seconds": round(work.encode.seconds, 3),
         "fps": work.encode.fps,
         "speed": work.encode.speed,
+        **_limits_of(work),
     }
+
+
+def _limits_of(work: Work) -> dict[str, Any]:
+    """By what the limits asked for were kept."""
+    return {"limits": work.limited_by} if work.limited_by else {}
 
 
 def _cannot_be_ended(work: Work) -> AttemptFailed:

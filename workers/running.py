@@ -16,6 +16,8 @@ from workers.ffmpeg.probe import ProbeFailed, probe
 from workers.ffmpeg.process import FfmpegProcess, ProcessEnd, ProcessIdentity
 from workers.ffmpeg.target import Target
 from workers.ledger import Held, Progress
+from workers.limits.attempt import UNLIMITED, Enforced
+from workers.limits.watch import watching
 from workers.reading import Reading
 from workers.tracing import span
 
@@ -54,13 +56,22 @@ class Running:
     """The processes of one attempt, one after the other, in its own thread.
 
     ``scratch`` is a folder for what they write beside the output, which nobody keeps.
+    ``limits`` hold all of them.
     """
 
     def __init__(
-        self, held: Held, encode: Encode, on_start: OnStart, source: Reading, *, scratch: Path
+        self,
+        held: Held,
+        encode: Encode,
+        on_start: OnStart,
+        source: Reading,
+        *,
+        scratch: Path,
+        limits: Enforced = UNLIMITED,
     ) -> None:
         self.held = held
         self.scratch = scratch
+        self.limits = limits
         self.source = source
         self.encode = encode
         self._on_start = on_start
@@ -68,7 +79,14 @@ class Running:
     def beside(self) -> "Running":
         """For a process that looks at what was encoded: its log and counts are its own."""
         own = Encode(log=BoundedLog())
-        return Running(self.held, own, self._on_start, self.source, scratch=self.scratch)
+        return Running(
+            self.held,
+            own,
+            self._on_start,
+            self.source,
+            scratch=self.scratch,
+            limits=self.limits,
+        )
 
     def once_more(self) -> "Running":
         """For one of several processes that do the same: only its log is the encode's as well."""
@@ -85,7 +103,8 @@ class Running:
         before_seconds: float = 0.0,
         can_suspend: bool = True,
     ) -> ProcessEnd:
-        """Run it to its end, whatever that is; AttemptStopped where it was not to start.
+        """Run it to its end, whatever that is; AttemptStopped where it was not to start,
+        AttemptFailed where a limit of the attempt ended it.
 
         ``expected_seconds`` is how much media comes out, None where nobody knows; ``fraction``
         of the whole is done before it, and ``before_seconds`` of that media came out before.
@@ -111,7 +130,12 @@ class Running:
         limit = process.timeout_seconds
         ends_by = None if limit is None else started + limit
         held.progress = Progress(phase=phase, mark=phase, ends_by=ends_by, fraction=fraction)
-        held.on_stop(lambda: process.stop(STOP_GRACE_SECONDS))
+        process.confine(self.limits.confinement)
+
+        def stop() -> None:
+            process.stop(STOP_GRACE_SECONDS)
+
+        held.on_stop(stop)
         try:
             with span("ffmpeg"):
                 identity = process.start()
@@ -120,11 +144,23 @@ class Running:
                 self._on_start(identity)
                 if can_suspend:
                     held.suspension.attach(process)
-                return process.run(on_progress, encode.log)
+                with watching(lambda: self.limits.is_passed(identity.pid), stop):
+                    end = process.run(on_progress, encode.log)
         finally:
             held.on_stop(None)
             held.suspension.detach()
+            process.close()
             encode.seconds += clock() - started
+        self._require_limits(end)
+        return end
+
+    def _require_limits(self, end: ProcessEnd) -> None:
+        if end.timed_out or self.held.stop_reason is not None:
+            return
+        failure = self.limits.breach(end, self.encode.log.text())
+        if failure is not None:
+            self.encode.exit_code = end.exit_code
+            raise failure
 
     def probed(
         self,
@@ -150,10 +186,13 @@ class Running:
                 timeout_seconds=seconds,
                 count_frames=count_frames,
                 environment=self.source.environment,
+                confinement=self.limits.confinement,
                 on_start=held.on_stop,
             )
         except ProbeFailed:
             check_not_stopped(held)
+            if self.limits.is_out_of_memory:
+                raise self.limits.needed_too_much() from None
             raise
         finally:
             held.on_stop(None)

@@ -205,7 +205,7 @@ class Streamer:
                 ffmpeg=self._ffmpeg,
                 source=source.location,
                 rtmp_url=stream.spec.rtmp_url or "",
-                threads=self._threads,
+                threads=stream.running.limits.threads(self._threads),
                 address=address,
                 is_looped=stream.spec.is_looped,
                 from_seconds=stream.position_seconds,

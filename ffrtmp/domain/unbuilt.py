@@ -12,16 +12,12 @@ ENGINE: Final = "engine"
 
 def missing(spec: JobSpec) -> Iterator[str]:
     """The parameters that ask for it."""
-    limits = spec.limits
     asked = {
         "output_mode": spec.output_mode is OutputMode.HLS,
         "renditions": spec.makes_folder,
         "two_pass": spec.is_two_pass,
         "input": spec.input is not None and kind_of(spec.input) is Kind.S3,
         "output": spec.output is not None and kind_of(spec.output) is Kind.S3,
-        "resource_limits.max_cpu_percent": limits.max_cpu_percent is not None,
-        "resource_limits.max_memory_mb": limits.max_memory_mb is not None,
-        "resource_limits.max_disk_mb": limits.max_disk_mb is not None,
     }
     yield from (name for name, is_asked in asked.items() if is_asked)
     yield from spec.quality.metrics[:1]

@@ -76,6 +76,7 @@ def test_host_without_gpu_can_work_and_shows_its_encoders(tmp_path: Path) -> Non
     assert said["cpu", "libvpx-vp9"].split() == ["yes", "yes"]
     assert said["ffmpeg", "ok"].startswith(f"{FFMPEG}: version ")
     assert "slots: 1, encoder threads" in said["cpu", "ok"]
+    assert "disk by rlimit and watch" in said["limits", "ok"]
     assert said["master", "skipped"].startswith("none was named")
     assert not (tmp_path / "state").exists()
 

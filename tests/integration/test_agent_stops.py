@@ -16,6 +16,7 @@ from tests.integration.agents import (
     job_with,
 )
 from tests.waiting import wait_until
+from workers.limits.hierarchy import own_groups
 
 HANGS = """
 import sys, threading, workers.__main__, workers.agent, workers.slots
@@ -28,13 +29,24 @@ sys.exit(workers.__main__.main())
 """
 
 
+def groups_of(pid: int) -> list[Path]:
+    """The cgroups that an agent made for the attempt of this process, if it makes any here."""
+    own = own_groups(
+        Path(f"/proc/{pid}/cgroup").read_text(), Path("/proc/self/mountinfo").read_text()
+    )
+    return [group.folder for group in own if group.folder.parent.name.startswith("ffrtmp-")]
+
+
 def test_killed_agent_takes_ffmpeg_along_and_its_successor_is_the_same_node(
     master: Master, start_agent: StartAgent
 ) -> None:
     agent = start_agent(master, "phoenix").ready()
-    job = master.client.submit(MIDDLE)
+    limits = {"max_memory_mb": 2048, "max_cpu_percent": 1000}
+    parameters = {"duration": 20, "preset": "ultrafast", "resource_limits": limits}
+    job = master.client.submit({"scenario": "720p30-h264", "parameters": parameters})
     ffmpeg = wait_until(agent.ffmpegs)[0]
     wait_until(agent.parts)
+    groups = groups_of(ffmpeg.pid)
     node = master.client.node("phoenix")
     family = agent.descendants()
 
@@ -44,6 +56,7 @@ def test_killed_agent_takes_ffmpeg_along_and_its_successor_is_the_same_node(
     assert alive == []
     start_agent(master, "phoenix").ready()
     assert agent.parts() == []
+    assert [group for group in groups if group.exists()] == []
     assert master.client.node("phoenix").id == node.id
     assert master.client.attempts(job.id).attempts[0].outcome is Outcome.NODE_LOST
 

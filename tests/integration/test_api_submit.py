@@ -54,7 +54,7 @@ STREAM = {"output_mode": "rtmp", "rtmp_url": "rtmp://h/a/b"}
         ({"scenario": "720p", "parameters": {"vmaf": True}}, "parameters.vmaf"),
         ({"scenario": "720p", "parameters": {"bit_depth": 12}}, "parameters.bit_depth"),
         (
-            {"scenario": "720p", "parameters": {"resource_limits": {"max_memory_mb": 512}}},
+            {"scenario": "720p", "parameters": {"resource_limits": {"max_memory_mb": 63}}},
             "parameters.resource_limits.max_memory_mb",
         ),
         ({"scenario": "720p", "parameters": {"input": "s3://bucket/a.mp4"}}, "parameters.input"),

@@ -37,6 +37,8 @@ from workers.encoder import Encoder
 from workers.ffmpeg.target import CPU
 from workers.heartbeat import Heart
 from workers.ledger import Held, Ledger
+from workers.limits.attempt import Limiter
+from workers.limits.means import NO_GROUPS, Means
 from workers.registration import Registrar
 from workers.remote.stores import Stores
 from workers.runner import Runner
@@ -187,7 +189,11 @@ class Node:
         )
 
     def runner(
-        self, ffmpeg: Path = Path("/nonexistent/ffmpeg"), *, reconnect_seconds: float = 60.0
+        self,
+        ffmpeg: Path = Path("/nonexistent/ffmpeg"),
+        *,
+        reconnect_seconds: float = 60.0,
+        means: Means = NO_GROUPS,
     ) -> Runner:
         targets = {CPU_DEVICE: {Hardware.CPU: CPU}}
         return Runner(
@@ -204,6 +210,7 @@ class Node:
                 output_roots=(Path("/"),),
             ),
             stores=self.stores,
+            limiter=Limiter(means, cores=[0]),
             spool=self.spool,
             ledger=self.ledger,
             delivery=self.delivery,

@@ -21,16 +21,20 @@ JOB = "01a20bea-0350-738b-86d6-ca837b256b05"
 
 
 def claim_of(
-    *, attempt: int = 2, committed: list[str] | None = None, **parameters: Any
+    *,
+    attempt: int = 2,
+    committed: list[str] | None = None,
+    scenario: str = "360p30-h264",
+    **parameters: Any,
 ) -> ClaimAnswer:
     request = JobSubmission.model_validate(
-        {"scenario": "360p30-h264", "parameters": parameters}
+        {"scenario": scenario, "parameters": parameters}
     ).to_domain()
     return ClaimAnswer.model_validate(
         {
             "job_id": JOB,
             "sequence_number": 1,
-            "scenario": "360p30-h264",
+            "scenario": scenario,
             "queue": "default",
             "attempt": attempt,
             "lease": "lease-lease-lease-lease",

@@ -14,6 +14,7 @@ from workers.errors import AgentError
 from workers.ffmpeg.target import CPU, Target
 from workers.identity import Identity
 from workers.ledger import Ledger
+from workers.limits.means import NO_GROUPS
 from workers.node import NodeFacts, registration, slots_of
 from workers.pools import Pool, queue_names
 
@@ -74,6 +75,7 @@ def facts_of(*queues: Queue) -> NodeFacts:
             CPU_DEVICE: {Hardware.CPU: CPU},
             "gpu0": {Hardware.NVENC: Target(hardware=Hardware.NVENC, address="0")},
         },
+        means=NO_GROUPS,
     )
 
 

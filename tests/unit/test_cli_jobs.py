@@ -87,9 +87,12 @@ def test_tracks_that_are_no_numbers_are_a_wrong_use(master: StandInMaster) -> No
     assert run(["jobs", "submit", "--scenario", "720p", "--audio-tracks", "first"]) == 2
 
 
+LIMITS = ["--timeout", "2m", "--max-cpu", "250", "--max-memory", "512", "--max-disk", "9"]
+
+
 def test_a_submitted_body_has_only_what_was_given(master: StandInMaster, folder: Path) -> None:
     master.answers["/jobs"] = (201, JOB)
-    flags = ["--input", "clip.mp4", "--to", "out.mkv", "--crf", "20", "--timeout", "2m"]
+    flags = ["--input", "clip.mp4", "--to", "out.mkv", "--crf", "20", *LIMITS]
     key = ["--idempotency-key", "k1"]
 
     assert run(["jobs", "submit", "--scenario", "720p", "--queue", "live", *flags, *key]) == 0
@@ -104,7 +107,12 @@ def test_a_submitted_body_has_only_what_was_given(master: StandInMaster, folder:
             "input": str(folder / "clip.mp4"),
             "output": str(folder / "out.mkv"),
             "crf": 20,
-            "resource_limits": {"timeout_sec": "2m"},
+            "resource_limits": {
+                "timeout_sec": "2m",
+                "max_cpu_percent": 250,
+                "max_memory_mb": 512,
+                "max_disk_mb": 9,
+            },
         },
     }
 

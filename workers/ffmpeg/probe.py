@@ -10,7 +10,13 @@ from resource import RLIMIT_AS, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE
 from typing import Any, Final
 
 from ffrtmp.domain.retry import FailureClass
-from workers.ffmpeg.child import MINIMAL_ENVIRONMENT, NO_ENVIRONMENT, dying_with_parent
+from workers.ffmpeg.child import (
+    MINIMAL_ENVIRONMENT,
+    NO_ENVIRONMENT,
+    UNCONFINED,
+    Confinement,
+    dying_with_parent,
+)
 from workers.ffmpeg.facts import AudioFacts, Colour, MediaFacts, SubtitleFacts, VideoFacts
 
 MEMORY_LIMIT_BYTES: Final = 4 << 30
@@ -32,11 +38,13 @@ def probe(
     timeout_seconds: float = 30,
     count_frames: bool = False,
     environment: Mapping[str, str] = NO_ENVIRONMENT,
+    confinement: Confinement = UNCONFINED,
     on_start: Callable[[Callable[[], None]], None] = lambda _kill: None,
 ) -> MediaFacts:
     """The facts of an absolute path or an http(s) URL; raises ProbeFailed.
 
-    ``on_start`` is given what ends the probe early, from any thread.
+    ``on_start`` is given what ends the probe early, from any thread. Of ``confinement`` only the
+    cgroups hold it, beside its own limits.
 
     ``environment`` is the child's beside what every child gets: the way to the gate.
     ``count_frames`` reads the file to its end: for outputs. Otherwise only the beginning is
@@ -57,7 +65,7 @@ def probe(
         stderr=subprocess.PIPE,
         env={**MINIMAL_ENVIRONMENT, **environment},
         start_new_session=True,
-        preexec_fn=dying_with_parent(limits),
+        preexec_fn=dying_with_parent(limits, confinement=Confinement(groups=confinement.groups)),
     ) as child:
         on_start(child.kill)
         try:

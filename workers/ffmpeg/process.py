@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from workers.ffmpeg import leash
-from workers.ffmpeg.child import MINIMAL_ENVIRONMENT, NO_ENVIRONMENT, dying_with_parent
+from workers.ffmpeg.child import (
+    MINIMAL_ENVIRONMENT,
+    NO_ENVIRONMENT,
+    UNCONFINED,
+    Confinement,
+    dying_with_parent,
+)
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.progress import Progress, ProgressReader
 
@@ -73,6 +79,7 @@ class FfmpegProcess:
         unless ``extend`` has named a later time; it ends with leash.EXIT_EXPIRED.
         """
         self._argv = tuple(argv)
+        self._confinement = UNCONFINED
         self._leash_until = leash_until
         self._environment = {**MINIMAL_ENVIRONMENT, **environment}
         self.timeout_seconds = timeout_seconds
@@ -105,6 +112,10 @@ class FfmpegProcess:
                 return self._suspended_before
             return self._suspended_before + time.monotonic() - self._suspended_at
 
+    def confine(self, confinement: Confinement) -> None:
+        """Hold it by this from its start; before ``start``."""
+        self._confinement = confinement
+
     def start(self) -> ProcessIdentity | None:
         """Start it and say who it is; None if ``stop`` came first. OSError if it cannot start."""
         with self._lock:
@@ -122,7 +133,7 @@ class FfmpegProcess:
                 env=self._environment,
                 cwd=self._working_directory,
                 start_new_session=True,
-                preexec_fn=dying_with_parent(),
+                preexec_fn=dying_with_parent(confinement=self._confinement),
             )
             self._started_at = time.monotonic()
             pid = self._popen.pid
@@ -194,7 +205,7 @@ class FfmpegProcess:
         self._signal_group(signal.SIGKILL)
         if self._popen is not None and self._popen.returncode is None:
             self._reap(self._popen)
-            for pipe in (self._popen.stdout, self._popen.stderr):
+            for pipe in (self._popen.stdin, self._popen.stdout, self._popen.stderr):
                 if pipe is not None:
                     pipe.close()
 

@@ -51,4 +51,9 @@ def cpu_name() -> str:
 
 def usable_cores() -> int:
     """Cores this process may use: fewer than the machine's under taskset or a cpuset."""
-    return len(os.sched_getaffinity(0))
+    return len(usable())
+
+
+def usable() -> list[int]:
+    """The numbers of these cores."""
+    return sorted(os.sched_getaffinity(0))

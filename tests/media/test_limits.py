@@ -1,0 +1,170 @@
+"""Limits of attempts on a real ffmpeg, by cgroups where this host has them and without."""
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ffrtmp.domain.retry import FailureClass
+from ffrtmp.domain.spec import Limits
+from ffrtmp.schemas import ClaimAnswer, ResultRequest
+from tests.media.specs import FFMPEG
+from tests.media.test_paused_attempts import process_of
+from tests.unit import agent_parts
+from tests.unit.agent_parts import Node
+from tests.unit.test_agent_files import claim_of
+from tests.waiting import wait_until
+from workers.ffmpeg.log import BoundedLog
+from workers.ffmpeg.process import FfmpegProcess
+from workers.ledger import Held, StopReason
+from workers.limits.attempt import Limiter
+from workers.limits.hierarchy import Controller
+from workers.limits.means import NO_GROUPS, Means, find_means, name_for
+
+node = agent_parts.node
+LONG_SECONDS = 3600
+LARGE = "1080p30-h264"
+GROUPS, NONE = "cgroups", "none"
+
+
+def host_has_groups() -> bool:
+    means = find_means(f"ffrtmp-look-{threading.get_native_id()}")
+    means.close()
+    return set(means.groups) == set(Controller)
+
+
+MEANS = [GROUPS, NONE] if host_has_groups() else [NONE]
+"""A host that hands no cgroup to its users proves the rest."""
+
+
+@pytest.fixture(params=MEANS)
+def means(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Means]:
+    found = find_means(name_for(tmp_path)) if request.param == GROUPS else NO_GROUPS
+    yield found
+    found.close()
+    assert not any(group.folder.exists() for group in found.groups.values())
+
+
+def limited(limits: dict[str, int], **parameters: Any) -> ClaimAnswer:
+    return claim_of(preset="ultrafast", resource_limits=limits, **parameters)
+
+
+def run(node: Node, means: Means, claim: ClaimAnswer) -> ResultRequest:
+    """How an attempt of this claim ends; nothing is left of its groups."""
+    held = Held(job_id=claim.job_id, number=claim.attempt, lease=claim.lease)
+    node.ledger.admit(held)
+    node.runner(FFMPEG, means=means).run(claim, held)
+    assert [child for group in means.groups.values() for child in group.children()] == []
+    body: ResultRequest
+    (body,) = node.master.said("report")
+    return body
+
+
+@contextlib.contextmanager
+def running(node: Node, means: Means, claim: ClaimAnswer) -> Iterator[psutil.Process]:
+    """The ffmpeg of a long attempt, which ends with the block."""
+    held = Held(job_id=claim.job_id, number=claim.attempt, lease=claim.lease)
+    node.ledger.admit(held)
+    runner = node.runner(FFMPEG, means=means)
+    thread = threading.Thread(target=runner.run, args=(claim, held))
+    thread.start()
+    try:
+        yield wait_until(lambda: process_of(node), what="ffmpeg")
+    finally:
+        held.stop(StopReason.GONE)
+        thread.join()
+
+
+def times_held_back(means: Means) -> int:
+    (attempt,) = means.groups[Controller.CPU].children()
+    said = dict(line.split() for line in (attempt.folder / "cpu.stat").read_text().splitlines())
+    return int(said["nr_throttled"])
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    spent = process.cpu_times()
+    return spent.user + spent.system
+
+
+def test_encode_that_needs_more_memory_than_asked_fails_for_good(node: Node, means: Means) -> None:
+    body = run(node, means, limited({"max_memory_mb": 64}, scenario=LARGE, duration=60))
+
+    assert (body.status, body.failure_reason) == ("failed", FailureClass.LIMIT_EXCEEDED)
+    assert body.error == "needed more than the 64 MB of memory asked for (max_memory_mb)"
+    assert body.metrics["limits"] == {"memory": means.named()["memory"]}
+    assert list((node.folder / "output").iterdir()) == []
+
+
+def test_encode_inside_all_its_limits_completes_and_says_what_kept_them(
+    node: Node, means: Means
+) -> None:
+    limits = {"max_memory_mb": 1024, "max_cpu_percent": 400, "max_disk_mb": 50}
+    body = run(node, means, limited(limits, duration=0.5))
+
+    assert (body.status, body.error) == ("completed", None)
+    assert body.metrics["limits"] == means.named()
+
+
+def test_limits_that_nobody_asked_for_are_not_spoken_of(node: Node, means: Means) -> None:
+    assert "limits" not in run(node, means, limited({}, duration=0.2)).metrics
+
+
+def test_encode_that_writes_more_than_asked_fails_for_good(node: Node, means: Means) -> None:
+    claim = limited({"max_disk_mb": 1}, duration=LONG_SECONDS, scenario=LARGE, crf=1)
+    body = run(node, means, claim)
+
+    assert (body.status, body.failure_reason) == ("failed", FailureClass.LIMIT_EXCEEDED)
+    assert body.error == "wrote more than the 1 MB asked for (max_disk_mb)"
+    assert body.metrics["limits"] == {"disk": "rlimit and watch"}
+    assert list((node.folder / "output").iterdir()) == []
+
+
+def test_encode_gets_no_more_of_the_cores_than_asked(node: Node, means: Means) -> None:
+    claim = limited({"max_cpu_percent": 50}, duration=LONG_SECONDS, scenario=LARGE)
+    with running(node, means, claim) as process:
+        if Controller.CPU in means.groups:
+            wait_until(lambda: times_held_back(means) > 1, what="the kernel to hold it back")
+            seen_at, before = time.monotonic(), cpu_seconds(process)
+            wait_until(lambda: cpu_seconds(process) > before + 0.4)
+            assert (cpu_seconds(process) - before) / (time.monotonic() - seen_at) < 0.75
+        else:
+            assert len(process.cpu_affinity() or ()) == 1
+            assert process.nice() == 10
+
+
+def test_paused_encode_stands_still_under_limits_and_goes_on(node: Node, means: Means) -> None:
+    claim = limited({"max_cpu_percent": 50, "max_memory_mb": 1024}, duration=LONG_SECONDS)
+    with running(node, means, claim) as process:
+        (held,) = node.ledger.attempts()
+        held.suspension.pause()
+        wait_until(lambda: process.status() == psutil.STATUS_STOPPED)
+        before = cpu_seconds(process)
+        held.suspension.go_on()
+
+        wait_until(lambda: cpu_seconds(process) > before)
+
+
+def test_what_an_agent_left_in_its_groups_is_killed_by_its_next_process(tmp_path: Path) -> None:
+    means = find_means(name_for(tmp_path))
+    if not means.groups:
+        pytest.skip("this host hands no cgroup to its users")
+    limiter = Limiter(means, cores=[0])
+    left = limiter.around("job-1", Limits(max_memory_mb=64), output=None, scratch=tmp_path)
+    confinement = left.__enter__().confinement
+    sleeper = FfmpegProcess(["/bin/sleep", "3600"])
+    sleeper.confine(confinement)
+    sleeper.start()
+
+    again = find_means(name_for(tmp_path))
+    cleared = again.clear()
+
+    assert sleeper.run(lambda _: None, BoundedLog()).signal == signal.SIGKILL
+    assert cleared == 1
+    assert not any(group.exists() for group in confinement.groups)
+    again.close()

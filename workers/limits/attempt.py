@@ -1,0 +1,187 @@
+"""The limits of one attempt: set before its first process, removed after its last."""
+
+import itertools
+import logging
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from resource import RLIMIT_DATA, RLIMIT_FSIZE
+from signal import SIGXFSZ
+from typing import Final
+
+from ffrtmp.domain.retry import FailureClass
+from ffrtmp.domain.spec import NO_LIMITS, Limits
+from workers.errors import AttemptFailed
+from workers.ffmpeg.child import UNCONFINED, Confinement
+from workers.ffmpeg.process import ProcessEnd
+from workers.limits.disk import MIB, DiskWatch, wrote_too_much
+from workers.limits.group import Group, Setting, cpu_settings, memory_settings
+from workers.limits.hierarchy import Controller
+from workers.limits.means import Means
+from workers.limits.memory import MemoryWatch, backstop_bytes
+
+NICENESS: Final = 10
+_NO_MEMORY: Final = re.compile(
+    r"Cannot allocate memory|malloc of size \d+ failed|bad_alloc|[Oo]ut of memory"
+    r"|[Ff]ailed to allocate|not enough memory"
+)
+_TOO_LARGE: Final = re.compile(r"File too large")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enforced:
+    """What holds the processes of one attempt.
+
+    Their memory is counted by the group ``memory``, or else by ``memory_watch``.
+    """
+
+    asked: Limits = NO_LIMITS
+    confinement: Confinement = UNCONFINED
+    memory: Group | None = None
+    memory_watch: MemoryWatch | None = None
+    disk: DiskWatch | None = None
+
+    def threads(self, share: int) -> int:
+        """How many an encoder may have of its slot's share: more cores than that it never gets."""
+        percent = self.asked.max_cpu_percent
+        return share if percent is None else min(share, _cores_of(percent))
+
+    def is_passed(self, pid: int) -> bool:
+        """Whether a limit that the kernel does not keep is passed by this process; a look."""
+        if self.memory_watch is not None and self.memory_watch.look(pid):
+            return True
+        return self.disk is not None and self.disk.look() is not None
+
+    def breach(self, end: ProcessEnd, said: str) -> AttemptFailed | None:
+        """Which limit a process that ended so ran into; None where it was none."""
+        failed = end.exit_code != 0
+        if failed and (self.is_out_of_memory or self._could_not_allocate(said)):
+            return self.needed_too_much(end.exit_code)
+        asked = self.asked.max_disk_mb
+        if asked is not None and failed and (end.signal == SIGXFSZ or _TOO_LARGE.search(said)):
+            return wrote_too_much(asked)
+        return None if self.disk is None else self.disk.look()
+
+    @property
+    def is_out_of_memory(self) -> bool:
+        """Whether something of the attempt was ended for the memory it used."""
+        if self.memory_watch is not None:
+            return self.memory_watch.is_exceeded
+        try:
+            return self.memory is not None and self.memory.oom_kills() > 0
+        except OSError as error:
+            log.warning("what a cgroup did is unknown: %s", error)
+            return False
+
+    def needed_too_much(self, exit_code: int | None = None) -> AttemptFailed:
+        """The failure of an attempt that ran out of the memory asked for."""
+        return AttemptFailed(
+            FailureClass.LIMIT_EXCEEDED,
+            f"needed more than the {self.asked.max_memory_mb} MB of memory asked for"
+            " (max_memory_mb)",
+            exit_code=exit_code,
+        )
+
+    def _could_not_allocate(self, said: str) -> bool:
+        return self.memory_watch is not None and _NO_MEMORY.search(said) is not None
+
+
+UNLIMITED: Final = Enforced()
+
+
+class Limiter:
+    """Puts limits around attempts, by what this host has."""
+
+    def __init__(self, means: Means, *, cores: Sequence[int]) -> None:
+        self._means = means
+        self._cores = tuple(cores)
+        self._turns = itertools.count()
+
+    def said(self, asked: Limits) -> dict[str, str]:
+        """By what each limit asked for is kept."""
+        given = {
+            "cpu": asked.max_cpu_percent,
+            "memory": asked.max_memory_mb,
+            "disk": asked.max_disk_mb,
+        }
+        return {name: by for name, by in self._means.named().items() if given[name] is not None}
+
+    @contextmanager
+    def around(
+        self, name: str, asked: Limits, *, output: Path | None, scratch: Path
+    ) -> Iterator[Enforced]:
+        """The limits of the attempt ``name``, as long as the block lasts; AttemptFailed.
+
+        It writes ``output``, if that, and into ``scratch``. Whatever it left running is killed.
+        """
+        settings = _settings(asked, self._means.groups)
+        groups = {controller: self._group(controller, name) for controller in settings}
+        try:
+            _make(groups, settings)
+            memory, max_mb = groups.get(Controller.MEMORY), asked.max_memory_mb
+            is_counted = memory is not None or max_mb is None
+            yield Enforced(
+                asked=asked,
+                confinement=self._confinement(asked, groups),
+                memory=memory,
+                memory_watch=None if is_counted else MemoryWatch((max_mb or 0) * MIB),
+                disk=DiskWatch(output=output, scratch=scratch, max_disk_mb=asked.max_disk_mb),
+            )
+        finally:
+            for group in set(groups.values()):
+                group.remove()
+
+    def _group(self, controller: Controller, name: str) -> Group:
+        parent = self._means.groups[controller]
+        return Group(parent.version, parent.folder / name)
+
+    def _confinement(self, asked: Limits, groups: Mapping[Controller, Group]) -> Confinement:
+        rlimits: dict[int, int] = {}
+        if asked.max_disk_mb is not None:
+            rlimits[RLIMIT_FSIZE] = asked.max_disk_mb * MIB
+        if asked.max_memory_mb is not None and Controller.MEMORY not in groups:
+            rlimits[RLIMIT_DATA] = backstop_bytes(asked.max_memory_mb * MIB)
+        by_cores = asked.max_cpu_percent is not None and Controller.CPU not in groups
+        return Confinement(
+            groups=tuple({group.folder for group in groups.values()}),
+            rlimits=tuple(rlimits.items()),
+            cores=self._next_cores(asked.max_cpu_percent or 0) if by_cores else None,
+            niceness=NICENESS if by_cores else 0,
+        )
+
+    def _next_cores(self, percent: int) -> frozenset[int]:
+        """Other cores for each attempt, as far as there are others."""
+        count = min(_cores_of(percent), len(self._cores))
+        first = next(self._turns) * count
+        return frozenset(self._cores[(first + n) % len(self._cores)] for n in range(count))
+
+
+def _make(
+    groups: Mapping[Controller, Group], settings: Mapping[Controller, tuple[Setting, ...]]
+) -> None:
+    try:
+        for controller, group in groups.items():
+            group.make(*settings[controller])
+    except OSError as error:
+        raise AttemptFailed(FailureClass.AGENT, f"a limit cannot be set: {error}") from error
+
+
+def _cores_of(percent: int) -> int:
+    return math.ceil(percent / 100)
+
+
+def _settings(
+    asked: Limits, groups: Mapping[Controller, Group]
+) -> dict[Controller, tuple[Setting, ...]]:
+    """What the attempt's groups are to be told; nothing where nothing is asked."""
+    found: dict[Controller, tuple[Setting, ...]] = {}
+    cpu, memory = groups.get(Controller.CPU), groups.get(Controller.MEMORY)
+    if cpu is not None and asked.max_cpu_percent is not None:
+        found[Controller.CPU] = cpu_settings(cpu.version, asked.max_cpu_percent)
+    if memory is not None and asked.max_memory_mb is not None:
+        found[Controller.MEMORY] = memory_settings(memory.version, asked.max_memory_mb * MIB)
+    return found
