@@ -110,7 +110,7 @@ Name = Annotated[str, Field(min_length=1, max_length=255)]
 class Settings(BaseModel):
     """A section of the settings; frozen, and closed to unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     def to_environment(self) -> dict[str, str]:
         """What a child process needs to have the same settings."""

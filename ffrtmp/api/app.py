@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from ffrtmp import __version__, bootstrap, telemetry
 from ffrtmp.api import attempts, errors, health, jobs, nodes, queues
+from ffrtmp.api.documents import DescribedApi
 from ffrtmp.api.limits import BodyLimit
 from ffrtmp.config import MasterSettings
 from ffrtmp.domain.errors import FarmError
@@ -36,7 +37,7 @@ def create_app(farm: Farm, settings: MasterSettings, metrics: MasterMetrics) -> 
         yield
         beating.cancel()
 
-    app = FastAPI(
+    app = DescribedApi(
         title="ffrtmp",
         version=__version__,
         description="A transcoding farm: jobs in, verified files out.",

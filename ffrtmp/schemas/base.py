@@ -28,7 +28,7 @@ MAX_DEPTH = 8
 class Wire(BaseModel):
     """A body from outside: an unknown field is an error that names it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def example(*bodies: dict[str, Any]) -> ConfigDict:
@@ -39,7 +39,7 @@ def example(*bodies: dict[str, Any]) -> ConfigDict:
 class Answer(BaseModel):
     """A body this farm sends; readers ignore fields of newer versions."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 def _codec(value: object) -> object:

@@ -31,23 +31,24 @@ class JobQuery(Wire):
     status: JobStatus | None = None
     queue: Queue | None = None
     priority: Priority | None = None
-    node: Name | None = None
-    """Id, name or address."""
+    node: Name | None = Field(None, description="Id, name or address.")
     scenario: Name | None = None
-    since: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = None
-    """Submitted then or later; RFC 3339 with its zone."""
+    since: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = Field(
+        None, description="Submitted then or later; RFC 3339 with its zone."
+    )
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 100
-    cursor: Annotated[int, Field(ge=1, lt=1 << 62)] | None = None
-    """``next`` of the page before."""
+    cursor: Annotated[int, Field(ge=1, lt=1 << 62)] | None = Field(
+        None, description="``next`` of the page before."
+    )
 
 
 class LogQuery(Wire):
     """Which log of GET /jobs/{id}/logs, and whether to stay."""
 
-    attempt: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = None
-    """The last one by default."""
-    follow: bool = False
-    """Stream server-sent events until the job ends."""
+    attempt: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = Field(
+        None, description="The last one by default."
+    )
+    follow: bool = Field(False, description="Stream server-sent events until the job ends.")
 
     @field_validator("follow")
     @classmethod

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +11,7 @@ import httpx
 import pytest
 
 from ffrtmp.api.app import health_app
+from ffrtmp.api.documents import describe
 from tests.integration import test_api
 from tests.integration.test_api import Api
 
@@ -144,6 +147,34 @@ def test_every_route_says_which_credential_it_wants(document: dict[str, Any]) ->
     assert wanted["/nodes/{node_id}/heartbeat"] == ["nodeToken"]
     assert wanted["/jobs"] == wanted["/nodes/register"] == wanted["/queues"] == ["apiKey"]
     assert all(wanted[path] for path in wanted if path not in ("/health", "/ready"))
+
+
+def test_fields_of_bodies_and_queries_are_described(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    queries = document["paths"]["/jobs/{job}/logs"]["get"]["parameters"]
+
+    assert schemas["ErrorBody"]["properties"]["code"]["description"] == "Stable; for programs."
+    assert "The last one by default." in {query.get("description") for query in queries}
+    inherited = schemas["RegistrationAnswer"]["properties"]["epoch"]["description"]
+    assert inherited == schemas["NodeAnswer"]["properties"]["epoch"]["description"]
+
+
+def test_fields_of_a_body_that_has_two_forms_are_described() -> None:
+    document: dict[str, Any] = {
+        "components": {"schemas": {"ErrorBody-Input": {"properties": {"code": {}, "message": {}}}}}
+    }
+
+    describe(document)
+
+    fields = document["components"]["schemas"]["ErrorBody-Input"]["properties"]
+    assert fields == {"code": {"description": "Stable; for programs."}, "message": {}}
+
+
+def test_commands_and_nodes_start_without_reading_sources_for_descriptions() -> None:
+    read = "import linecache, cli.main, workers.agent; print(*linecache.cache)"
+    said = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=True)
+
+    assert "ffrtmp" not in said.stdout
 
 
 async def _ask(path: str) -> httpx.Response:
