@@ -7,7 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from cli.exits import UsageError
-from ffrtmp.domain.media import Channels, Container, DynamicRange, Fit, Subtitles, Verify
+from ffrtmp.domain.media import (
+    Channels,
+    Container,
+    DynamicRange,
+    Fit,
+    OutputMode,
+    Subtitles,
+    Verify,
+)
 
 MEDIA = "Media"
 
@@ -30,6 +38,14 @@ class MediaFlags:
     loop: Annotated[
         bool | None, media("--loop", say="begin an input file again at its end, for a stream")
     ] = None
+    two_pass: Annotated[
+        bool, media("--two-pass", say="encode twice, to meet a --bitrate better")
+    ] = False
+    rendition: Annotated[
+        list[str] | None,
+        media("--rendition", say="one picture of several: 720p, or 1280x720@2500k; repeatable"),
+    ] = None
+    hls: Annotated[bool, media("--hls", say="make a folder of HLS instead of a file")] = False
     fit: Annotated[
         Fit | None, media("--fit", say="the very size with bars, or a picture inside it")
     ] = None
@@ -81,6 +97,9 @@ class MediaFlags:
             "container": self.container,
             "max_bitrate": self.max_bitrate,
             "loop": self.loop,
+            "two_pass": self.two_pass or None,
+            "renditions": None if not self.rendition else [_rendition(it) for it in self.rendition],
+            "output_mode": OutputMode.HLS if self.hls else None,
             "fit": self.fit,
             "upscale": self.upscale,
             "bit_depth": self.bit_depth,
@@ -91,6 +110,11 @@ class MediaFlags:
             "audio_bitrate": self.audio_bitrate,
             "verify": self.verify,
         }
+
+
+def _rendition(text: str) -> dict[str, str]:
+    resolution, has_rate, bitrate = text.partition("@")
+    return {"resolution": resolution} | ({"bitrate": bitrate} if has_rate else {})
 
 
 def _numbers(text: str | None) -> list[int] | None:

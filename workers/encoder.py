@@ -1,5 +1,6 @@
 """One encode: probe the source, plan the output, run ffmpeg, look at what came out."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,16 @@ from ffrtmp.domain.spec import Limits
 from ffrtmp.schemas import ClaimAnswer
 from workers.errors import AttemptFailed
 from workers.ffmpeg.command import transcode
-from workers.ffmpeg.decoding import decode, undecoded
-from workers.ffmpeg.facts import MediaFacts
-from workers.ffmpeg.failures import classify
+from workers.ffmpeg.passes import FIRST, SECOND, Pass
 from workers.ffmpeg.plan import Plan, plan_of
-from workers.ffmpeg.probe import ProbeFailed
 from workers.ffmpeg.process import FfmpegProcess
-from workers.ffmpeg.target import CPU, Target
-from workers.ffmpeg.verify import differences
+from workers.ffmpeg.target import Target
 from workers.hardware.devices import Targets
-from workers.running import PROBE_BASE_SECONDS, Encode, Running, check_not_stopped, supported
+from workers.inspection import Made, check_decodes, inspect
+from workers.running import ENCODING, Running, check_not_stopped, supported
 from workers.staging import Staged, check_source_unchanged
 
-PROBE_BYTES_PER_SECOND = 10_000_000
-DECODING = "decoding"
+ANALYSING = "analysing"
 
 
 class Encoder:
@@ -44,69 +41,69 @@ class Encoder:
         spec, target = claim.spec, target_of(self._targets, claim)
         source = running.source_facts()
         plan = supported(lambda: plan_of(spec, source))
-        running.encode.argv = supported(
-            lambda: transcode(
-                plan,
-                ffmpeg=self._ffmpeg,
-                source=running.source.location,
-                destination=staged.temporary,
-                threads=running.limits.threads(self._threads),
-                target=target,
+        for done, turn in enumerate(_turns(plan, running)):
+            running.encode.argv = supported(
+                partial(
+                    transcode,
+                    plan,
+                    ffmpeg=self._ffmpeg,
+                    source=running.source.location,
+                    destination=staged.temporary,
+                    threads=running.limits.threads(self._threads),
+                    target=target,
+                    turn=turn,
+                )
             )
-        )
-        self._run(spec.limits, staged, plan, target, running)
-        output = self._verified(plan, staged.temporary, running)
+            self._run(spec.limits, staged, plan, target, running, passes_done=done)
+        outputs = inspect(plan, staged.temporary, running)
         if spec.verify is Verify.DECODE:
-            self._decode(staged.temporary, output, spec.limits, running)
-        return facts_of(output) | _planned(plan)
+            self._check_decode(outputs, spec.limits, running)
+        return facts_of(outputs) | _planned(plan)
 
     def _run(
-        self, limits: Limits, staged: Staged, plan: Plan, target: Target, running: Running
+        self,
+        limits: Limits,
+        staged: Staged,
+        plan: Plan,
+        target: Target,
+        running: Running,
+        *,
+        passes_done: int,
     ) -> None:
         process = FfmpegProcess(
             running.encode.argv,
-            timeout_seconds=limits.timeout_seconds,
+            timeout_seconds=_left(limits, running),
+            working_directory=staged.temporary if plan.makes_folder else None,
             environment=running.source.environment,
         )
-        end = running.run(process, plan.expected_seconds)
+        one = plan.expected_seconds
+        end = running.run(
+            process,
+            one and one * (2 if plan.is_two_pass else 1),
+            phase=ANALYSING if plan.is_two_pass and not passes_done else ENCODING,
+            before_seconds=(one or 0.0) * passes_done,
+        )
         check_not_stopped(running.held)
         if not end.timed_out:
             check_source_unchanged(staged)
         running.require_success(end, target, timeout_seconds=limits.timeout_seconds)
 
-    def _verified(self, plan: Plan, path: Path, running: Running) -> MediaFacts:
-        seconds = PROBE_BASE_SECONDS + path.stat().st_size / PROBE_BYTES_PER_SECOND
-        try:
-            output = running.probed(
-                str(path), "verifying", seconds=seconds, fraction=1.0, count_frames=True
+    def _check_decode(self, outputs: tuple[Made, ...], limits: Limits, running: Running) -> None:
+        for made in outputs:
+            check_decodes(
+                made,
+                running,
+                ffmpeg=self._ffmpeg,
+                threads=running.limits.threads(self._threads),
+                timeout_seconds=_left(limits, running),
+                asked_seconds=limits.timeout_seconds,
             )
-        except ProbeFailed as error:
-            what = f"the output cannot be read: {error.message}"
-            raise _wrong(what, running.encode) from error
-        check_not_stopped(running.held)
-        wrong = differences(plan, plan.pictures[0], output)
-        if wrong:
-            raise _wrong("; ".join(wrong), running.encode)
-        return output
 
-    def _decode(self, path: Path, output: MediaFacts, limits: Limits, running: Running) -> None:
-        """AttemptFailed where some of the file does not decode."""
-        beside = running.beside()
-        process = FfmpegProcess(
-            decode(path, ffmpeg=self._ffmpeg, threads=self._threads),
-            timeout_seconds=_left(limits, running),
-        )
-        end = beside.run(process, output.duration_seconds, phase=DECODING, fraction=1.0)
-        check_not_stopped(running.held)
-        if end.timed_out or end.signal is not None:
-            beside.require_success(end, CPU, timeout_seconds=limits.timeout_seconds)
-        said = beside.encode.log.text()
-        running.encode.log.append(said)
-        wrong = undecoded(
-            end.exit_code, said, frames=beside.encode.frames, expected=output.video.frames
-        )
-        if wrong is not None:
-            raise AttemptFailed(FailureClass.OUTPUT_WRONG, wrong, exit_code=end.exit_code)
+
+def _turns(plan: Plan, running: Running) -> tuple[Pass | None, ...]:
+    if not plan.is_two_pass:
+        return (None,)
+    return tuple(Pass(number=number, folder=running.scratch) for number in (FIRST, SECOND))
 
 
 def _left(limits: Limits, running: Running) -> float | None:
@@ -127,9 +124,16 @@ def target_of(targets: Targets, claim: ClaimAnswer) -> Target:
         ) from None
 
 
-def facts_of(output: MediaFacts) -> dict[str, Any]:
-    """The measured file as the job's result shows it."""
-    video = output.video
+def facts_of(outputs: tuple[Made, ...]) -> dict[str, Any]:
+    """The largest picture as the job's result shows it, and of a folder each of them."""
+    facts = _facts_of(outputs[0])
+    if len(outputs) == 1:
+        return facts
+    return facts | {"renditions": [{"name": it.picture.name, **_facts_of(it)} for it in outputs]}
+
+
+def _facts_of(made: Made) -> dict[str, Any]:
+    output, video = made.facts, made.facts.video
     return {
         "duration_seconds": output.duration_seconds,
         "container": output.container,
@@ -138,17 +142,12 @@ def facts_of(output: MediaFacts) -> dict[str, Any]:
         "height": video.height,
         "frame_rate": str(video.fps) if video.fps else None,
         "frames": video.frames,
+        "bit_depth": video.bit_depth,
+        "colour_transfer": video.colour.transfer,
         "audio_codecs": [track.codec for track in output.audio],
+        "subtitle_codecs": [track.codec for track in output.subtitles],
     }
 
 
 def _planned(plan: Plan) -> dict[str, Any]:
     return {"left_out": list(plan.left_out)} if plan.left_out else {}
-
-
-def _wrong(what: str, encode: Encode) -> AttemptFailed:
-    """ffmpeg also ends with 0 after an input that broke off: then its log names the class."""
-    failure = classify(exit_code=0, signal=None, stderr=encode.log.text())
-    if failure.failure_class is FailureClass.OUTPUT_WRONG:
-        return AttemptFailed(FailureClass.OUTPUT_WRONG, what, exit_code=0)
-    return AttemptFailed(failure.failure_class, f"{failure.message}; {what}", exit_code=0)

@@ -170,6 +170,7 @@ class Running:
         seconds: float = PROBE_BASE_SECONDS,
         fraction: float = 0.0,
         count_frames: bool = False,
+        is_own_playlist: bool = False,
     ) -> MediaFacts:
         """A probe that ends with the attempt; ProbeFailed, AttemptStopped."""
         held = self.held
@@ -185,6 +186,7 @@ class Running:
                 location,
                 timeout_seconds=seconds,
                 count_frames=count_frames,
+                is_own_playlist=is_own_playlist,
                 environment=self.source.environment,
                 confinement=self.limits.confinement,
                 on_start=held.on_stop,

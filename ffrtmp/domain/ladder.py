@@ -11,7 +11,7 @@ from ffrtmp.domain.spec import Rendition
 
 MAX_RENDITIONS: Final = 10
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-RESERVED_NAMES: Final = ("audio", "master")
+_RESERVED: Final = re.compile(r"audio(-\d+)?|master")
 """What a folder holds besides its renditions."""
 
 # Ceilings at 30 fps for H.264: near Apple's HLS authoring specification, table of 16:9 variants.
@@ -67,10 +67,10 @@ def name_of(asked: AskedRendition) -> str:
 def check_names(names: Sequence[str]) -> None:
     """ValueError names the rendition whose name is no name, or not its own."""
     for number, name in enumerate(names):
-        if not NAME.fullmatch(name) or name in RESERVED_NAMES:
+        if not NAME.fullmatch(name) or _RESERVED.fullmatch(name):
             raise ValueError(
                 f"{name!r} is no name of a rendition: small letters, digits, '-' and '_',"
-                " at most 32, neither 'audio' nor 'master'"
+                " at most 32, not 'audio', 'audio-1' and so on, not 'master'"
             )
         if name in names[:number]:
             raise ValueError(f"two renditions are called {name!r}; give each a name of its own")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ffrtmp.domain.locations import Kind, kind_of
-from ffrtmp.domain.media import Engine, OutputMode
+from ffrtmp.domain.media import Engine
 from ffrtmp.domain.spec import JobSpec
 
 ENGINE: Final = "engine"
@@ -13,9 +13,6 @@ ENGINE: Final = "engine"
 def missing(spec: JobSpec) -> Iterator[str]:
     """The parameters that ask for it."""
     asked = {
-        "output_mode": spec.output_mode is OutputMode.HLS,
-        "renditions": spec.makes_folder,
-        "two_pass": spec.is_two_pass,
         "input": spec.input is not None and kind_of(spec.input) is Kind.S3,
         "output": spec.output is not None and kind_of(spec.output) is Kind.S3,
     }

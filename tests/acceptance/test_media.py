@@ -65,3 +65,45 @@ def test_an_absent_input_fails_for_good_and_no_file_stands_in_for_it(farm: Runni
     assert (failed.status, failed.failure_reason) == ("failed", "input_missing")
     assert failed.attempt == 1
     assert not list(farm.folder.glob("*never*"))
+
+
+def test_ladder_scenario_makes_an_hls_folder_never_above_its_source(farm: RunningFarm) -> None:
+    job = farm.submit(
+        scenario="abr-h264",
+        input=str(BUNNY),
+        to="ladder",
+        duration="1s",
+        preset="ultrafast",
+        wait=True,
+    )
+    folder = farm.folder / "ladder"
+    width, height = facts_of(BUNNY)[1:3]
+    result = job["result"]
+
+    assert {rung["name"] for rung in result["renditions"]} == {
+        path.name
+        for path in folder.iterdir()
+        if (folder / path.name / "segment_00000.m4s").exists()
+    } - {"audio-1"}
+    assert all(rung["width"] <= width and rung["height"] <= height for rung in result["renditions"])
+    assert (folder / "master.m3u8").read_text().startswith("#EXTM3U")
+    assert result["size_bytes"] == sum(
+        path.stat().st_size for path in folder.rglob("*") if path.is_file()
+    )
+    assert [path.name for path in farm.folder.glob(".ladder*")] == []
+
+
+def test_renditions_are_files_of_one_folder_in_two_passes(farm: RunningFarm) -> None:
+    job = farm.cli(
+        *("jobs", "submit", "--scenario", "test", "--input", str(BUNNY), "--duration", "1s"),
+        *("--rendition", "160x120@100k", "--rendition", "80x60@50k", "--two-pass", "--upscale"),
+        *("--to", str(farm.folder / "sizes"), "--verify", "decode", "--wait"),
+        json=True,
+    )
+
+    assert job["status"] == "completed"
+    assert [rung["name"] for rung in job["result"]["renditions"]] == ["120p", "60p"]
+    assert sorted(path.name for path in (farm.folder / "sizes").iterdir()) == [
+        "120p.mp4",
+        "60p.mp4",
+    ]

@@ -49,8 +49,9 @@ STREAM = {"output_mode": "rtmp", "rtmp_url": "rtmp://h/a/b"}
         ({"scenario": "720p-h264", "parameters": {"output": "x.webm"}}, "parameters.output"),
         ({"scenario": "720p", "parameters": {"output_mode": "rtmp"}}, "parameters.rtmp_url"),
         ({"scenario": "720p", "parameters": {"output_mode": "dash"}}, "parameters.output_mode"),
-        ({"scenario": "720p", "parameters": {"output_mode": "hls"}}, "parameters.output_mode"),
-        ({"scenario": "abr-h264"}, "parameters.output_mode"),
+        ({"scenario": "720p-vp9", "parameters": {"output_mode": "hls"}}, "parameters.codec"),
+        ({"scenario": "abr-h264", "parameters": {"bitrate": "1M"}}, "parameters.bitrate"),
+        ({"scenario": "720p", "parameters": {"two_pass": True}}, "parameters.two_pass"),
         ({"scenario": "720p", "parameters": {"vmaf": True}}, "parameters.vmaf"),
         ({"scenario": "720p", "parameters": {"bit_depth": 12}}, "parameters.bit_depth"),
         (

@@ -99,10 +99,15 @@ def command(
     )
 
 
-def run(argv: tuple[str, ...], *, timeout_seconds: float = 60) -> tuple[ProcessEnd, str]:
+def run(
+    argv: tuple[str, ...], *, timeout_seconds: float = 60, working_directory: Path | None = None
+) -> tuple[ProcessEnd, str]:
     """Run to the end; how it ended and what it said."""
     log = BoundedLog()
-    end = FfmpegProcess(argv, timeout_seconds=timeout_seconds).run(lambda _: None, log)
+    process = FfmpegProcess(
+        argv, timeout_seconds=timeout_seconds, working_directory=working_directory
+    )
+    end = process.run(lambda _: None, log)
     return end, log.text()
 
 

@@ -12,6 +12,7 @@ from tests.unit import agent_parts
 from tests.unit.agent_parts import Node
 from tests.unit.test_agent_files import claim_of
 from workers.ffmpeg.decoding import decode, undecoded
+from workers.ffmpeg.inputs import access
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.process import FfmpegProcess
 from workers.ledger import Held
@@ -42,7 +43,7 @@ def result_of(node: Node, source: Path, **parameters: Any) -> ResultRequest:
 
 
 def test_whole_file_decodes_without_a_word() -> None:
-    end, log = run(decode(BUNNY, ffmpeg=FFMPEG, threads=1))
+    end, log = run(decode(access(str(BUNNY)), ffmpeg=FFMPEG, threads=1))
 
     assert (end.exit_code, log) == (0, "")
 
@@ -82,7 +83,9 @@ def test_decoding_counts_for_itself_not_for_the_encode(tmp_path: Path) -> None:
     reading = Reading(location=None, environment={})
     beside = Running(held, encode, lambda _: None, reading, scratch=tmp_path).beside()
 
-    beside.run(FfmpegProcess(decode(BUNNY, ffmpeg=FFMPEG, threads=1)), None, phase="decoding")
+    beside.run(
+        FfmpegProcess(decode(access(str(BUNNY)), ffmpeg=FFMPEG, threads=1)), None, phase="decoding"
+    )
 
     assert beside.encode.frames == 132
     assert (encode.frames, encode.seconds) == (None, 0.0)

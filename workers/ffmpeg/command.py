@@ -1,26 +1,21 @@
-"""From a plan and an encoder's target to ffmpeg's argument lists, purely.
-
-The filters are in ``filters``, the flags of each encoder in ``video_encoders``, those that choose
-a device in ``target``, sound and subtitles in ``mapping``, several files at once in ``folders``.
-"""
+"""From a plan and an encoder's target to the argument list that makes its files, purely."""
 
 from pathlib import Path
-from typing import Final
 
-from ffrtmp.domain.media import Container
-from ffrtmp.domain.parameters import TEST_FPS
 from workers.errors import UnsupportedSpec
-from workers.ffmpeg.filters import picture_filters
-from workers.ffmpeg.inputs import access
-from workers.ffmpeg.mapping import sound_options, subtitle_options
-from workers.ffmpeg.pictures import PicturePlan
+from workers.ffmpeg.arguments import (
+    encoded,
+    file_format,
+    nowhere,
+    opening,
+    read,
+    test_source,
+    timing,
+)
+from workers.ffmpeg.folders import folder
+from workers.ffmpeg.passes import FIRST, Pass
 from workers.ffmpeg.plan import Plan
-from workers.ffmpeg.sounds import TEST_RATE
-from workers.ffmpeg.target import CPU, Target, device_options
-from workers.ffmpeg.video_encoders import has_encoder, video_encoder
-
-TEST_TITLE: Final = "ffrtmp test source"
-_FORMATS: Final = {Container.MP4: "mp4", Container.MKV: "matroska", Container.WEBM: "webm"}
+from workers.ffmpeg.target import CPU, Target
 
 
 def transcode(
@@ -31,112 +26,31 @@ def transcode(
     destination: Path,
     threads: int | None,
     target: Target = CPU,
+    turn: Pass | None = None,
 ) -> tuple[str, ...]:
-    """The argv that makes ``destination`` what the plan says.
+    """The argv that makes ``destination`` what the plan says, or of the first pass nothing.
 
     ``source`` is an absolute path or an http(s) URL, None for the synthetic test source.
-    ``destination`` is the attempt's own temporary file, which is overwritten. ``target``
-    encodes. Raises UnsupportedSpec for relative paths, for plans of several files or passes, and
-    where the target's hardware has no encoder for the codec.
+    ``destination`` is the attempt's own temporary file, which is overwritten, or where the plan
+    makes a folder that folder: ffmpeg runs within it. ``target`` encodes, in one pass unless a
+    ``turn`` says which. Raises UnsupportedSpec for relative paths, and where the target's hardware
+    has no encoder for the codec.
     """
     if not destination.is_absolute():
         raise UnsupportedSpec(f"{destination} is not absolute")
-    if plan.makes_folder or plan.is_two_pass:
-        raise UnsupportedSpec("several files, or two passes")
+    largest = max(plan.pictures, key=lambda picture: picture.pixels)
+    given = test_source(plan, largest) if source is None else read(source)
+    start = (*opening(plan, ffmpeg, target, threads, turn), *given)
+    if plan.makes_folder:
+        return (*start, *folder(plan, target=target, threads=threads, turn=turn))
     (picture,) = plan.pictures
     return (
-        *opening(plan, ffmpeg, target, threads),
-        *(test_source(plan, picture) if source is None else read(source)),
-        *encoded(plan, picture, target=target, threads=threads),
+        *start,
+        *encoded(plan, picture, target=target, threads=threads, turn=turn),
         *timing(plan, picture),
-        *file_format(plan.container),
-        f"file:{destination}",
+        *(
+            nowhere()
+            if turn is not None and turn.number == FIRST
+            else (*file_format(plan.container), f"file:{destination}")
+        ),
     )
-
-
-def opening(plan: Plan, ffmpeg: Path, target: Target, threads: int | None) -> tuple[str, ...]:
-    """What every argv begins with; UnsupportedSpec where the target cannot encode the codec."""
-    if not has_encoder(target, plan.codec):
-        raise UnsupportedSpec(f"{target.hardware} has no encoder for {plan.codec}")
-    return (
-        str(ffmpeg),
-        *("-hide_banner", "-nostdin", "-y", "-loglevel", "level+info"),
-        *("-nostats", "-progress", "pipe:1", "-abort_on", "empty_output"),
-        *device_options(target),
-        *share(threads),
-    )
-
-
-def encoded(
-    plan: Plan, picture: PicturePlan, *, target: Target, threads: int | None
-) -> tuple[str, ...]:
-    """One picture with the plan's sound, encoded: all of an output but where it goes."""
-    return (
-        *("-map", main_video(plan)),
-        *("-vf", picture_filters(plan, picture, target)),
-        *video_encoder(plan, picture, target=target, threads=threads),
-        *sound_options(plan),
-        *subtitle_options(plan),
-        *of_everything(plan),
-        *share(threads),
-    )
-
-
-def main_video(plan: Plan) -> str:
-    """The stream specifier of the source's picture."""
-    return "0:v:0" if plan.is_synthetic else "0:V:0"
-
-
-def of_everything(plan: Plan) -> tuple[str, ...]:
-    """What an output has beside its tracks: their length, and what is said of them."""
-    return (
-        *("-dn", "-map_metadata", "0"),
-        *(("-metadata", f"title={TEST_TITLE}") if plan.is_synthetic else ()),
-        *limit(plan.limit_seconds),
-    )
-
-
-def timing(plan: Plan, picture: PicturePlan) -> tuple[str, ...]:
-    """Frames keep their times: those of an uneven source in its own clock, which is finer."""
-    is_uneven = plan.source is not None and plan.source.video.is_variable_rate
-    clock = ("-enc_time_base:v", "demux") if is_uneven and picture.fps is None else ()
-    return ("-fps_mode:v", "vfr", *clock)
-
-
-def share(threads: int | None) -> tuple[str, ...]:
-    """How many threads a decoder, or an encoder, may have."""
-    return () if threads is None else ("-threads", str(threads))
-
-
-def read(source: str, *, address: str | None = None) -> tuple[str, ...]:
-    """The input that is an absolute path or a URL; UnsupportedSpec for anything else.
-
-    ``address`` as in ``inputs.access``.
-    """
-    try:
-        return access(source, address=address).arguments()
-    except ValueError as error:
-        raise UnsupportedSpec(str(error)) from error
-
-
-def test_source(plan: Plan, picture: PicturePlan, *options: str) -> tuple[str, ...]:
-    """The inputs of the synthetic source, each with ``options``."""
-    rate = picture.fps or TEST_FPS
-    shown = f"testsrc2=size={picture.frame}:rate={rate}"
-    if not plan.sounds:
-        return (*options, "-f", "lavfi", "-i", shown)
-    tone = f"sine=frequency=440:sample_rate={TEST_RATE}"
-    return (*options, "-f", "lavfi", "-i", shown, *options, "-f", "lavfi", "-i", tone)
-
-
-def limit(seconds: float | None) -> tuple[str, ...]:
-    """Where an output ends at the latest."""
-    return () if seconds is None else ("-t", f"{seconds:.6f}".rstrip("0").rstrip("."))
-
-
-def file_format(container: Container) -> tuple[str, ...]:
-    """The muxer of a file, and what it is told."""
-    if container is not Container.MP4:
-        return ("-map_chapters", "0", "-f", _FORMATS[container])
-    # mp4 keeps chapters in a text track, which is a data stream to everyone else
-    return ("-map_chapters", "-1", "-movflags", "+faststart", "-f", _FORMATS[container])

@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from workers.ffmpeg.failures import classify
-from workers.ffmpeg.inputs import access
+from workers.ffmpeg.inputs import Access
 
 
-def decode(path: Path, *, ffmpeg: Path, threads: int | None) -> tuple[str, ...]:
+def decode(output: Access, *, ffmpeg: Path, threads: int | None) -> tuple[str, ...]:
     """The argv that reads every frame of picture and sound, and fails at the first damaged one."""
     share = () if threads is None else ("-threads", str(threads))
     return (
         *(str(ffmpeg), "-hide_banner", "-nostdin", "-loglevel", "level+warning"),
         *("-nostats", "-progress", "pipe:1", "-xerror", *share),
-        *("-err_detect", "explode", *access(str(path)).arguments()),
+        *("-err_detect", "explode", *output.arguments()),
         *("-map", "0:v", "-map", "0:a?", "-fps_mode", "passthrough", "-f", "null", "-"),
     )
 

@@ -5,6 +5,7 @@ kind, image sequences, session descriptions) is on none of them.
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -31,6 +32,19 @@ _LIVE_OPTIONS: Final = {
     "rtmp_live": "live",
     "analyzeduration": _ANALYZED_MICROSECONDS,
 }
+
+
+class Look(StrEnum):
+    """How much of a location the probe reads, and of which kind it is.
+
+    brief         the beginning, and of a local file the end.
+    count         everything.
+    own-playlist  everything of an HLS folder that this node has made.
+    """
+
+    BRIEF = "brief"
+    COUNT = "count"
+    OWN_PLAYLIST = "own-playlist"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +99,11 @@ def access(source: str, *, address: str | None = None) -> Access:
         case Kind.SRT if address is not None:
             return _srt(source, address)
     raise ValueError(f"{source!r} is neither absolute nor a URL that ffmpeg may read")
+
+
+def own_playlist(path: str) -> Access:
+    """How to open an HLS folder that this node has just made, and nothing else."""
+    return Access(url=f"file:{path}", protocols=("file",), demuxers=("hls", "mov"))
 
 
 def _http(source: str) -> Access:

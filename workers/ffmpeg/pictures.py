@@ -32,6 +32,11 @@ class PicturePlan:
     max_bits_per_second: int | None = None
 
     @property
+    def pixels(self) -> int:
+        """How many a frame has."""
+        return self.frame.width * self.frame.height
+
+    @property
     def is_padded(self) -> bool:
         """True where there are bars."""
         return self.frame != self.inner

@@ -6,7 +6,7 @@ The plan says what the file shall be, ``command`` makes it, ``verify`` proves it
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ffrtmp.domain.media import Codec, Container, DynamicRange, Preset
+from ffrtmp.domain.media import Codec, Container, DynamicRange, OutputMode, Preset
 from ffrtmp.domain.parameters import DEFAULT_TEST_SECONDS
 from ffrtmp.domain.spec import JobSpec
 from workers.ffmpeg import pictures, sounds
@@ -31,6 +31,7 @@ class Plan:
     source: MediaFacts | None
     container: Container
     makes_folder: bool
+    is_hls: bool
     codec: Codec
     preset: Preset
     is_low_latency: bool
@@ -69,6 +70,7 @@ def plan_of(spec: JobSpec, source: MediaFacts | None) -> Plan:
         source=source,
         container=spec.container,
         makes_folder=spec.makes_folder,
+        is_hls=spec.output_mode is OutputMode.HLS,
         codec=spec.codec,
         preset=spec.preset,
         is_low_latency=spec.is_low_latency,

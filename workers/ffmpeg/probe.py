@@ -18,6 +18,7 @@ from workers.ffmpeg.child import (
     dying_with_parent,
 )
 from workers.ffmpeg.facts import AudioFacts, Colour, MediaFacts, SubtitleFacts, VideoFacts
+from workers.ffmpeg.inputs import Look
 
 MEMORY_LIMIT_BYTES: Final = 4 << 30
 _CRASHES: Final = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGXCPU)
@@ -37,6 +38,7 @@ def probe(
     *,
     timeout_seconds: float = 30,
     count_frames: bool = False,
+    is_own_playlist: bool = False,
     environment: Mapping[str, str] = NO_ENVIRONMENT,
     confinement: Confinement = UNCONFINED,
     on_start: Callable[[Callable[[], None]], None] = lambda _kill: None,
@@ -49,6 +51,7 @@ def probe(
     ``environment`` is the child's beside what every child gets: the way to the gate.
     ``count_frames`` reads the file to its end: for outputs. Otherwise only the beginning is
     read and, of a local file, the end, which shows a file that breaks off.
+    ``is_own_playlist`` reads HLS that this node has made, to its end; sources never are playlists.
     """
     cpu_seconds = max(1, int(timeout_seconds) + 1)
     limits = {
@@ -57,7 +60,9 @@ def probe(
         RLIMIT_FSIZE: 0,
         RLIMIT_NOFILE: 64,
     }
-    mode = "count" if count_frames else "look"
+    mode = Look.COUNT if count_frames else Look.BRIEF
+    if is_own_playlist:
+        mode = Look.OWN_PLAYLIST
     with subprocess.Popen(
         [sys.executable, "-I", "-m", "workers.ffmpeg.probe_child", mode, location],
         stdin=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
-"""The child process of the probe: ``python -m workers.ffmpeg.probe_child look|count LOCATION``.
+"""The child process of the probe: ``python -m workers.ffmpeg.probe_child MODE LOCATION``.
 
-It prints one JSON object, ``{"facts": …}`` or ``{"failure": {"class", "message"}}``.
+MODE is one of ``inputs.Look``. It prints one JSON object, ``{"facts": …}`` or
+``{"failure": {"class", "message"}}``.
 """
 
 import errno
@@ -20,7 +21,7 @@ from av.stream import Disposition
 
 from ffrtmp.domain.locations import is_local
 from ffrtmp.domain.retry import FailureClass
-from workers.ffmpeg.inputs import access
+from workers.ffmpeg.inputs import Access, Look, access, own_playlist
 from workers.ffmpeg.tracks import (
     Encrypted,
     Extent,
@@ -57,7 +58,9 @@ def main(arguments: list[str]) -> int:
     """Print the answer; always 0."""
     mode, location = arguments
     try:
-        answer: dict[str, Any] = {"facts": look(location, count=mode == "count")}
+        answer: dict[str, Any] = {
+            "facts": look(location, _how(mode, location), count=mode != Look.BRIEF)
+        }
     except Refused as refused:
         answer = {"failure": {"class": refused.failure_class, "message": str(refused)}}
     except Encrypted:
@@ -72,14 +75,19 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def look(location: str, *, count: bool) -> dict[str, Any]:
+def _how(mode: str, location: str) -> Access:
+    path = str(Path(location).absolute()) if is_local(location) else location
+    return own_playlist(path) if mode == Look.OWN_PLAYLIST else access(path)
+
+
+def look(location: str, how: Access, *, count: bool) -> dict[str, Any]:
     """The facts of the location, as JSON."""
     is_url = not is_local(location)
     size = None if is_url else _check_file(location)
-    with _opened(location) as media:
+    with _opened(location, how) as media:
         video = _main_video(location, media)
         uneven = not is_url and not count and is_uneven(media, video)
-        extent = None if is_url and not count else _extent(location, media, video, count=count)
+        extent = None if is_url and not count else _extent(location, how, media, video, count=count)
         facts = {
             "container": media.format.name,
             "duration_seconds": seconds(media.duration, Fraction(1, 1_000_000)),
@@ -90,7 +98,7 @@ def look(location: str, *, count: bool) -> dict[str, Any]:
             "subtitles": [subtitle_facts(track) for track in media.streams.subtitles],
         }
         index = video.index
-    with _opened(location) as media:  # from the beginning again
+    with _opened(location, how) as media:  # from the beginning again
         return {**facts, "first_frame": first_frame_facts(media, index)}
 
 
@@ -103,9 +111,8 @@ def _check_file(location: str) -> int:
     return status.st_size
 
 
-def _opened(location: str) -> av.container.InputContainer:
+def _opened(location: str, how: Access) -> av.container.InputContainer:
     is_url = not is_local(location)
-    how = access(location if is_url else str(Path(location).absolute()))
     timeouts = (OPEN_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS) if is_url else None
     av.logging.set_level(av.logging.ERROR)  # which list refused it, only the log says
     try:
@@ -140,7 +147,12 @@ def _main_video(location: str, media: av.container.InputContainer) -> av.VideoSt
 
 
 def _extent(
-    location: str, media: av.container.InputContainer, video: av.VideoStream, *, count: bool
+    location: str,
+    how: Access,
+    media: av.container.InputContainer,
+    video: av.VideoStream,
+    *,
+    count: bool,
 ) -> Extent:
     """How far the data really go; Refused where they end well before the header says."""
     promised = seconds(media.duration, Fraction(1, 1_000_000))
@@ -148,13 +160,13 @@ def _extent(
     if count:
         extent = _read(media, video)
     elif is_small and not video.frames:
-        extent = _read_again(location, video)
+        extent = _read_again(location, how, video)
     else:
         extent = _read_tail(media, video)
     if media.format.name.partition(",")[0] not in _WITH_DURATION or promised is None:
         return extent
     if extent.frames is None and _breaks_off(extent, promised):
-        extent = _read_again(location, video)
+        extent = _read_again(location, how, video)
     if _breaks_off(extent, promised):
         raise Refused(
             FailureClass.BAD_INPUT,
@@ -181,9 +193,9 @@ def _read_tail(media: av.container.InputContainer, video: av.VideoStream) -> Ext
     return extent
 
 
-def _read_again(location: str, video: av.VideoStream) -> Extent:
+def _read_again(location: str, how: Access, video: av.VideoStream) -> Extent:
     """From the beginning, also where nothing can be sought."""
-    with _opened(location) as media:
+    with _opened(location, how) as media:
         return _read(media, video)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from ffrtmp.domain.locations import is_live
-from workers.ffmpeg.command import encoded, opening, read, test_source
+from workers.ffmpeg.arguments import encoded, opening, read, test_source
 from workers.ffmpeg.plan import Plan
 from workers.ffmpeg.target import CPU, Target
 

@@ -44,7 +44,8 @@ def differences(plan: Plan, picture: PicturePlan, output: MediaFacts) -> list[st
 
 def _picture(plan: Plan, picture: PicturePlan, output: MediaFacts) -> Iterator[str]:
     video, frame = output.video, picture.frame
-    if _DEMUXERS[plan.container] not in output.container.split(","):
+    demuxer = "hls" if plan.is_hls else _DEMUXERS[plan.container]
+    if demuxer not in output.container.split(","):
         yield f"container is {output.container}, asked was {plan.container}"
     if video.codec != plan.codec:
         yield f"video codec is {video.codec}, asked was {plan.codec}"

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Final
 
 from ffrtmp.domain.media import Codec, Container, Hardware, Preset
+from workers.ffmpeg.passes import Pass
 from workers.ffmpeg.pictures import PicturePlan
 from workers.ffmpeg.plan import Plan
 from workers.ffmpeg.target import Target, encoder_name, encoder_options
@@ -82,21 +83,31 @@ def has_encoder(target: Target, codec: Codec) -> bool:
 
 
 def video_encoder(
-    plan: Plan, picture: PicturePlan, *, target: Target, threads: int | None
+    plan: Plan,
+    picture: PicturePlan,
+    *,
+    target: Target,
+    threads: int | None,
+    turn: Pass | None = None,
 ) -> tuple[str, ...]:
-    """All options of the video encoder; ``has_encoder`` must be true."""
+    """All options of the video encoder, each with one value; ``has_encoder`` must be true."""
     gop = plan.gop_seconds
     keys = () if gop is None else _key_frames(plan.codec, picture.fps, target.hardware, gop)
     return (
         *("-c:v", encoder_name(target, plan.codec), *encoder_options(target)),
-        *_speed_and_rate(plan, picture, target.hardware, threads),
+        *_speed_and_rate(plan, picture, target.hardware, threads, turn),
+        *(() if turn is None else turn.options(plan.codec, picture.name)),
         *keys,
         *(("-tag:v", "hvc1") if _needs_tag(plan) else ()),
     )
 
 
 def _speed_and_rate(
-    plan: Plan, picture: PicturePlan, hardware: Hardware, threads: int | None
+    plan: Plan,
+    picture: PicturePlan,
+    hardware: Hardware,
+    threads: int | None,
+    turn: Pass | None,
 ) -> tuple[str, ...]:
     match hardware:
         case Hardware.NVENC:
@@ -106,7 +117,7 @@ def _speed_and_rate(
         case Hardware.VAAPI:
             return (*_vaapi(plan), *_vaapi_rate(plan, picture))
         case _:
-            software = _software(plan, picture, threads)
+            software = _software(plan, picture, threads, turn)
             return (*software, *_software_rate(plan, picture))
 
 
@@ -115,27 +126,29 @@ def _needs_tag(plan: Plan) -> bool:
     return plan.codec is Codec.HEVC and plan.container is Container.MP4
 
 
-def _software(plan: Plan, picture: PicturePlan, threads: int | None) -> tuple[str, ...]:
+def _software(
+    plan: Plan, picture: PicturePlan, threads: int | None, turn: Pass | None
+) -> tuple[str, ...]:
     match plan.codec:
         case Codec.H264:
             tune = ("-tune", "zerolatency") if plan.is_low_latency else ()
             return ("-preset", plan.preset.value, *tune)
         case Codec.HEVC:
-            return _x265(plan, threads)
+            return _x265(plan, threads, () if turn is None else turn.x265_parameters(picture.name))
         case Codec.AV1:
             return _svt_av1(plan, picture)
         case Codec.VP9:
             return _vp9(plan)
 
 
-def _x265(plan: Plan, threads: int | None) -> tuple[str, ...]:
+def _x265(plan: Plan, threads: int | None, statistics: tuple[str, ...]) -> tuple[str, ...]:
     quiet = ["log-level=error"]
     pools = [f"pools={threads}"] if threads is not None else []
-    closed = ["open-gop=0", "scenecut=0"] if plan.is_low_latency else []
+    closed = ["open-gop=0", "scenecut=0"] if plan.gop_seconds is not None else []
     return (
         *("-preset", plan.preset.value),
         *(("-tune", "zerolatency") if plan.is_low_latency else ()),
-        *("-x265-params", ":".join(quiet + pools + closed)),
+        *("-x265-params", ":".join((*quiet, *pools, *closed, *statistics))),
     )
 
 
