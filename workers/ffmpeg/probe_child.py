@@ -90,7 +90,7 @@ def look(location: str, how: Access, *, count: bool) -> dict[str, Any]:
         extent = None if is_url and not count else _extent(location, how, media, video, count=count)
         facts = {
             "container": media.format.name,
-            "duration_seconds": seconds(media.duration, Fraction(1, 1_000_000)),
+            "duration_seconds": _duration(media, extent),
             "has_one_clock": is_url or not may_jump(media),
             "size_bytes": size if not is_url else (media.size if media.size > 0 else None),
             "video": video_facts(media, video, extent, is_uneven=uneven),
@@ -155,7 +155,7 @@ def _extent(
     count: bool,
 ) -> Extent:
     """How far the data really go; Refused where they end well before the header says."""
-    promised = seconds(media.duration, Fraction(1, 1_000_000))
+    promised = _promised(media, video)
     is_small = Path(location).stat().st_size <= COUNTED_BYTES if is_local(location) else False
     if count:
         extent = _read(media, video)
@@ -165,9 +165,10 @@ def _extent(
         extent = _read_tail(media, video)
     if media.format.name.partition(",")[0] not in _WITH_DURATION or promised is None:
         return extent
-    if extent.frames is None and _breaks_off(extent, promised):
+    begin = _begin(media)
+    if extent.frames is None and _breaks_off(extent, promised, begin):
         extent = _read_again(location, how, video)
-    if _breaks_off(extent, promised):
+    if _breaks_off(extent, promised, begin):
         raise Refused(
             FailureClass.BAD_INPUT,
             f"{location}: is truncated, it says {promised:.2f} s long "
@@ -176,8 +177,31 @@ def _extent(
     return extent
 
 
-def _breaks_off(extent: Extent, promised: float) -> bool:
-    missing = promised - (extent.end() or 0.0)
+def _promised(media: av.container.InputContainer, video: av.VideoStream) -> float | None:
+    """How long the header says that it is. Of an AVI without its index, which lies at its end,
+    libavformat tells what is there; the header still counts all frames."""
+    said = seconds(media.duration, Fraction(1, 1_000_000))
+    if media.format.name == "avi" and said is not None and video.frames and video.average_rate:
+        return max(said, float(video.frames / video.average_rate))
+    return said
+
+
+def _duration(media: av.container.InputContainer, extent: Extent | None) -> float | None:
+    """How long it plays."""
+    said = seconds(media.duration, Fraction(1, 1_000_000))
+    end = None if extent is None else extent.end()
+    if said is None or end is None or _begin(media) <= 0 or may_jump(media):
+        return said
+    return min(said, end)
+
+
+def _begin(media: av.container.InputContainer) -> float:
+    return (media.start_time or 0) / 1_000_000
+
+
+def _breaks_off(extent: Extent, promised: float, begin: float) -> bool:
+    """``begin`` is the time of its first packet, from which some of Matroska do not count."""
+    missing = promised - (extent.end() or 0.0) - max(0.0, begin)
     return missing > max(_MISSING_SECONDS, promised * _MISSING_FRACTION)
 
 
