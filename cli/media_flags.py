@@ -81,6 +81,15 @@ class MediaFlags:
         int | None, media("--max-memory", say="MB of memory an attempt may use")
     ] = None
     max_disk: Annotated[int | None, media("--max-disk", say="MB an attempt may write")] = None
+    vmaf: Annotated[bool, media("--vmaf", say="measure how like its input the output looks")] = (
+        False
+    )
+    psnr: Annotated[bool, media("--psnr", say="measure the signal-to-noise ratio")] = False
+    ssim: Annotated[bool, media("--ssim", say="measure the structural similarity")] = False
+    min_vmaf: Annotated[
+        float | None,
+        media("--min-vmaf", say="below this mean VMAF encode once more, better, or fail"),
+    ] = None
 
     def limits(self) -> dict[str, int]:
         """What an attempt may take, as in ``resource_limits`` of a job."""
@@ -109,6 +118,10 @@ class MediaFlags:
             "audio_channels": self.audio_channels,
             "audio_bitrate": self.audio_bitrate,
             "verify": self.verify,
+            "vmaf": self.vmaf or None,
+            "psnr": self.psnr or None,
+            "ssim": self.ssim or None,
+            "min_vmaf": self.min_vmaf,
         }
 
 

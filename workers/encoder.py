@@ -1,21 +1,26 @@
 """One encode: probe the source, plan the output, run ffmpeg, look at what came out."""
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ffrtmp.domain.media import Verify
 from ffrtmp.domain.retry import FailureClass
-from ffrtmp.domain.spec import Limits
+from ffrtmp.domain.spec import JobSpec
 from ffrtmp.schemas import ClaimAnswer
+from workers.deadline import Deadline
 from workers.errors import AttemptFailed
 from workers.ffmpeg.command import transcode
 from workers.ffmpeg.passes import FIRST, SECOND, Pass
 from workers.ffmpeg.plan import Plan, plan_of
 from workers.ffmpeg.process import FfmpegProcess
+from workers.ffmpeg.quality import check_measurable
 from workers.ffmpeg.target import Target
+from workers.files import empty
 from workers.hardware.devices import Targets
 from workers.inspection import Made, check_decodes, inspect
+from workers.quality import Measured, Meter, Scored, gated
 from workers.running import ENCODING, Running, check_not_stopped, supported
 from workers.staging import Staged, check_source_unchanged
 
@@ -38,9 +43,25 @@ class Encoder:
 
         AttemptFailed, AttemptStopped.
         """
-        spec, target = claim.spec, target_of(self._targets, claim)
-        source = running.source_facts()
+        spec, source = claim.spec, running.source_facts()
         plan = supported(lambda: plan_of(spec, source))
+        supported(lambda: check_measurable(spec.quality.metrics, plan))
+        task = _Task(
+            spec=spec,
+            staged=staged,
+            target=target_of(self._targets, claim),
+            running=running,
+            deadline=Deadline.after(spec.limits.timeout_seconds, running.held.suspension.clock),
+            threads=running.limits.threads(self._threads),
+        )
+        measured = gated(partial(self._once, task), plan, spec.quality.min_vmaf, running)
+        return facts_of(measured.pictures) | measured.rates() | _planned(plan)
+
+    def _once(self, task: "_Task", plan: Plan) -> Measured:
+        """The plan carried out, inspected and measured."""
+        running, destination = task.running, task.staged.temporary
+        if plan.makes_folder:
+            empty(destination)
         for done, turn in enumerate(_turns(plan, running)):
             running.encode.argv = supported(
                 partial(
@@ -48,32 +69,34 @@ class Encoder:
                     plan,
                     ffmpeg=self._ffmpeg,
                     source=running.source.location,
-                    destination=staged.temporary,
-                    threads=running.limits.threads(self._threads),
-                    target=target,
+                    destination=destination,
+                    threads=task.threads,
+                    target=task.target,
                     turn=turn,
                 )
             )
-            self._run(spec.limits, staged, plan, target, running, passes_done=done)
-        outputs = inspect(plan, staged.temporary, running)
-        if spec.verify is Verify.DECODE:
-            self._check_decode(outputs, spec.limits, running)
-        return facts_of(outputs) | _planned(plan)
+            self._run(task, plan, passes_done=done)
+        outputs = inspect(plan, destination, running)
+        if task.spec.verify is Verify.DECODE:
+            self._check_decode(task, outputs)
+        return self._measured(task, plan, outputs)
 
-    def _run(
-        self,
-        limits: Limits,
-        staged: Staged,
-        plan: Plan,
-        target: Target,
-        running: Running,
-        *,
-        passes_done: int,
-    ) -> None:
+    def _measured(self, task: "_Task", plan: Plan, outputs: tuple[Made, ...]) -> Measured:
+        meter = Meter(ffmpeg=self._ffmpeg, threads=task.threads)
+        metrics = task.spec.quality.metrics
+        pictures = tuple(
+            Scored(made=made, scores=meter.scores(metrics, plan, made, task.running, task.deadline))
+            for made in outputs
+        )
+        check_source_unchanged(task.staged)
+        return Measured(plan=plan, pictures=pictures)
+
+    def _run(self, task: "_Task", plan: Plan, *, passes_done: int) -> None:
+        running, deadline = task.running, task.deadline
         process = FfmpegProcess(
             running.encode.argv,
-            timeout_seconds=_left(limits, running),
-            working_directory=staged.temporary if plan.makes_folder else None,
+            timeout_seconds=deadline.left,
+            working_directory=task.staged.temporary if plan.makes_folder else None,
             environment=running.source.environment,
         )
         one = plan.expected_seconds
@@ -81,22 +104,23 @@ class Encoder:
             process,
             one and one * (2 if plan.is_two_pass else 1),
             phase=ANALYSING if plan.is_two_pass and not passes_done else ENCODING,
+            fraction=running.held.progress.fraction,
             before_seconds=(one or 0.0) * passes_done,
         )
         check_not_stopped(running.held)
         if not end.timed_out:
-            check_source_unchanged(staged)
-        running.require_success(end, target, timeout_seconds=limits.timeout_seconds)
+            check_source_unchanged(task.staged)
+        running.require_success(end, task.target, timeout_seconds=deadline.seconds)
 
-    def _check_decode(self, outputs: tuple[Made, ...], limits: Limits, running: Running) -> None:
+    def _check_decode(self, task: "_Task", outputs: tuple[Made, ...]) -> None:
         for made in outputs:
             check_decodes(
                 made,
-                running,
+                task.running,
                 ffmpeg=self._ffmpeg,
-                threads=running.limits.threads(self._threads),
-                timeout_seconds=_left(limits, running),
-                asked_seconds=limits.timeout_seconds,
+                threads=task.threads,
+                timeout_seconds=task.deadline.left,
+                asked_seconds=task.deadline.seconds,
             )
 
 
@@ -106,11 +130,16 @@ def _turns(plan: Plan, running: Running) -> tuple[Pass | None, ...]:
     return tuple(Pass(number=number, folder=running.scratch) for number in (FIRST, SECOND))
 
 
-def _left(limits: Limits, running: Running) -> float | None:
-    """What remains of the time-out, None where there is none."""
-    if limits.timeout_seconds is None:
-        return None
-    return max(0.0, limits.timeout_seconds - running.encode.seconds)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """One attempt's encode, whatever its plan."""
+
+    spec: JobSpec
+    staged: Staged
+    target: Target
+    running: Running
+    deadline: Deadline
+    threads: int
 
 
 def target_of(targets: Targets, claim: ClaimAnswer) -> Target:
@@ -124,16 +153,17 @@ def target_of(targets: Targets, claim: ClaimAnswer) -> Target:
         ) from None
 
 
-def facts_of(outputs: tuple[Made, ...]) -> dict[str, Any]:
+def facts_of(pictures: tuple[Scored, ...]) -> dict[str, Any]:
     """The largest picture as the job's result shows it, and of a folder each of them."""
-    facts = _facts_of(outputs[0])
-    if len(outputs) == 1:
+    facts = _facts_of(pictures[0])
+    if len(pictures) == 1:
         return facts
-    return facts | {"renditions": [{"name": it.picture.name, **_facts_of(it)} for it in outputs]}
+    renditions = [{"name": it.made.picture.name, **_facts_of(it)} for it in pictures]
+    return facts | {"renditions": renditions}
 
 
-def _facts_of(made: Made) -> dict[str, Any]:
-    output, video = made.facts, made.facts.video
+def _facts_of(picture: Scored) -> dict[str, Any]:
+    output, video = picture.made.facts, picture.made.facts.video
     return {
         "duration_seconds": output.duration_seconds,
         "container": output.container,
@@ -146,6 +176,7 @@ def _facts_of(made: Made) -> dict[str, Any]:
         "colour_transfer": video.colour.transfer,
         "audio_codecs": [track.codec for track in output.audio],
         "subtitle_codecs": [track.codec for track in output.subtitles],
+        **picture.quality(),
     }
 
 

@@ -46,6 +46,10 @@ class Encode:
     said: ffmpeg_progress.Progress | None = None
     """The last that ffmpeg said of itself."""
 
+    def restart(self) -> None:
+        """Count from nothing: what was encoded is not good enough and made anew."""
+        self.seconds, self.frames, self.speed, self.said = 0.0, None, None, None
+
     @property
     def fps(self) -> float | None:
         """Frames encoded per second of the whole run, without the time it was suspended."""
@@ -78,7 +82,13 @@ class Running:
 
     def beside(self) -> "Running":
         """For a process that looks at what was encoded: its log and counts are its own."""
-        own = Encode(log=BoundedLog())
+        return self._with(Encode(log=BoundedLog()))
+
+    def once_more(self) -> "Running":
+        """For one of several processes that do the same: only its log is the encode's as well."""
+        return self._with(Encode(log=BoundedLog(also=self.encode.log)))
+
+    def _with(self, own: Encode) -> "Running":
         return Running(
             self.held,
             own,
@@ -87,11 +97,6 @@ class Running:
             scratch=self.scratch,
             limits=self.limits,
         )
-
-    def once_more(self) -> "Running":
-        """For one of several processes that do the same: only its log is the encode's as well."""
-        own = Encode(log=BoundedLog(also=self.encode.log))
-        return Running(self.held, own, self._on_start, self.source, scratch=self.scratch)
 
     def run(
         self,

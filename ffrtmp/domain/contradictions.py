@@ -101,7 +101,8 @@ def _streams(spec: JobSpec) -> Iterator[Fault]:
     if spec.bit_depth == 10:
         yield "bit_depth", "a stream over rtmp has 8 bits"
     if spec.quality.metrics:
-        yield spec.quality.metrics[0], "a stream leaves no file to measure"
+        asked = "min_vmaf" if spec.quality.min_vmaf is not None else spec.quality.metrics[0]
+        yield asked, "a stream leaves no file to measure"
     if spec.verify is Verify.DECODE:
         yield "verify", "a stream leaves no file to decode"
     if spec.sound.tracks is not None and len(spec.sound.tracks) > 1:

@@ -15,6 +15,7 @@ class FailureClass(StrEnum):
     OUTPUT_REFUSED = "output_refused"  # outside the output roots, a folder, read-only
     UNSUPPORTED = "unsupported"  # codec, filter or combination the encoder does not do
     LIMIT_EXCEEDED = "limit_exceeded"  # a limit the job itself asked for
+    QUALITY_LOW = "quality_low"  # below the min_vmaf asked for, also when encoded better
     # transient: another try, perhaps elsewhere, may pass
     CONNECTION = "connection"  # remote input or master reset, refused, timed out
     NODE_LOST = "node_lost"  # its lease ran out, or its agent restarted without it
@@ -42,6 +43,7 @@ _PERMANENT = frozenset(
         FailureClass.OUTPUT_REFUSED,
         FailureClass.UNSUPPORTED,
         FailureClass.LIMIT_EXCEEDED,
+        FailureClass.QUALITY_LOW,
     }
 )
 

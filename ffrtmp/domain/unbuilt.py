@@ -17,6 +17,5 @@ def missing(spec: JobSpec) -> Iterator[str]:
         "output": spec.output is not None and kind_of(spec.output) is Kind.S3,
     }
     yield from (name for name, is_asked in asked.items() if is_asked)
-    yield from spec.quality.metrics[:1]
     if spec.engine is Engine.GSTREAMER:
         yield ENGINE

@@ -52,7 +52,7 @@ STREAM = {"output_mode": "rtmp", "rtmp_url": "rtmp://h/a/b"}
         ({"scenario": "720p-vp9", "parameters": {"output_mode": "hls"}}, "parameters.codec"),
         ({"scenario": "abr-h264", "parameters": {"bitrate": "1M"}}, "parameters.bitrate"),
         ({"scenario": "720p", "parameters": {"two_pass": True}}, "parameters.two_pass"),
-        ({"scenario": "720p", "parameters": {"vmaf": True}}, "parameters.vmaf"),
+        ({"scenario": "720p", "parameters": {"min_vmaf": 101}}, "parameters.min_vmaf"),
         ({"scenario": "720p", "parameters": {"bit_depth": 12}}, "parameters.bit_depth"),
         (
             {"scenario": "720p", "parameters": {"resource_limits": {"max_memory_mb": 63}}},

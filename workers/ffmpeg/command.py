@@ -38,8 +38,7 @@ def transcode(
     """
     if not destination.is_absolute():
         raise UnsupportedSpec(f"{destination} is not absolute")
-    largest = max(plan.pictures, key=lambda picture: picture.pixels)
-    given = test_source(plan, largest) if source is None else read(source)
+    given = test_source(plan, plan.largest) if source is None else read(source)
     start = (*opening(plan, ffmpeg, target, threads, turn), *given)
     if plan.makes_folder:
         return (*start, *folder(plan, target=target, threads=threads, turn=turn))

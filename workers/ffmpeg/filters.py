@@ -20,7 +20,7 @@ def picture_filters(plan: Plan, picture: PicturePlan, target: Target) -> str:
     """The filter chain of one picture, as ``-vf`` has it."""
     return ",".join(
         (
-            *_timing(plan, picture),
+            *timing_filters(plan, picture),
             _scaled(plan, picture),
             *(_tone_mapped(plan) if plan.is_tone_mapped else ()),
             *_bars(picture),
@@ -30,7 +30,8 @@ def picture_filters(plan: Plan, picture: PicturePlan, target: Target) -> str:
     )
 
 
-def _timing(plan: Plan, picture: PicturePlan) -> Iterator[str]:
+def timing_filters(plan: Plan, picture: PicturePlan) -> Iterator[str]:
+    """What makes the frames of the output, and their times, out of the source's."""
     if plan.source is not None and plan.source.video.is_interlaced:
         yield _DEINTERLACED
     if picture.fps:

@@ -98,14 +98,14 @@ def _sizes(
         return rendition.size, rendition.size, Fraction(1)
     video = source.video
     if rendition.size is None:
-        return _own_size(video)
+        return own_size(video)
     box = _box(spec, rendition.size, video)
     inner = _fitted(box, video, may_upscale=spec.may_upscale)
     frame = rendition.size if spec.fit is Fit.PAD else inner
     return frame, inner, Fraction(1)
 
 
-def _own_size(video: VideoFacts) -> tuple[FrameSize, FrameSize, Fraction]:
+def own_size(video: VideoFacts) -> tuple[FrameSize, FrameSize, Fraction]:
     """The source's pixels, an odd row or column less, in the shape that they have."""
     sides = (_even(video.width), _even(video.height))
     aspect = video.sample_aspect

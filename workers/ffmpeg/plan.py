@@ -53,6 +53,11 @@ class Plan:
         return self.source is None
 
     @property
+    def largest(self) -> PicturePlan:
+        """The picture with the most pixels."""
+        return max(self.pictures, key=lambda picture: picture.pixels)
+
+    @property
     def expected_seconds(self) -> float | None:
         """How long the output is going to be, None where nobody knows."""
         length = self.source.duration_seconds if self.source else None
