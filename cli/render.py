@@ -192,8 +192,20 @@ def _flattened(facts: Mapping[str, object], prefix: str = "") -> Iterable[tuple[
     for name, value in facts.items():
         if isinstance(value, Mapping) and value:
             yield from _flattened(value, f"{prefix}{clean(str(name))}.")
+        elif isinstance(value, list) and value and all(_is_named(item) for item in value):
+            for item in value:
+                rest = {key: it for key, it in item.items() if key != "name"}
+                yield f"{prefix}{clean(str(name))}.{clean(str(item['name']))}", _in_words(rest)
         else:
             yield prefix + clean(str(name)), value
+
+
+def _is_named(item: object) -> bool:
+    return isinstance(item, Mapping) and "name" in item
+
+
+def _in_words(facts: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {cell(value)}" for key, value in facts.items())
 
 
 def _drives_terminal(character: str) -> bool:

@@ -10,6 +10,7 @@ from ffrtmp.domain.retry import FailureClass
 from ffrtmp.domain.spec import JobSpec
 from ffrtmp.schemas import ClaimAnswer
 from workers.deadline import Deadline
+from workers.digests import size_of
 from workers.errors import AttemptFailed
 from workers.ffmpeg.command import transcode
 from workers.ffmpeg.passes import FIRST, SECOND, Pass
@@ -19,7 +20,7 @@ from workers.ffmpeg.quality import check_measurable
 from workers.ffmpeg.target import Target
 from workers.files import empty
 from workers.hardware.devices import Targets
-from workers.inspection import Made, check_decodes, inspect
+from workers.inspection import Made, bits_per_second, check_decodes, inspect
 from workers.quality import Measured, Meter, Scored, gated
 from workers.running import ENCODING, Running, check_not_stopped, supported
 from workers.staging import Staged, check_source_unchanged
@@ -158,8 +159,18 @@ def facts_of(pictures: tuple[Scored, ...]) -> dict[str, Any]:
     facts = _facts_of(pictures[0])
     if len(pictures) == 1:
         return facts
-    renditions = [{"name": it.made.picture.name, **_facts_of(it)} for it in pictures]
-    return facts | {"renditions": renditions}
+    return facts | {"renditions": [_rendition(it) for it in pictures]}
+
+
+def _rendition(picture: Scored) -> dict[str, Any]:
+    made = picture.made
+    size = size_of(made.path.parent if made.is_playlist else made.path)
+    return {
+        "name": made.picture.name,
+        **_facts_of(picture),
+        "size_bytes": size,
+        "bits_per_second": bits_per_second(size, made.facts.duration_seconds),
+    }
 
 
 def _facts_of(picture: Scored) -> dict[str, Any]:

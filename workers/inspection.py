@@ -61,6 +61,11 @@ def inspect(plan: Plan, destination: Path, running: Running) -> tuple[Made, ...]
     return tuple(sorted(made, key=lambda one: -one.picture.pixels))
 
 
+def bits_per_second(size_bytes: int, seconds: float | None) -> int | None:
+    """The rate of a file, sound and container included; None where its length is not known."""
+    return round(size_bytes * 8 / seconds) if seconds else None
+
+
 def check_decodes(
     made: Made,
     running: Running,

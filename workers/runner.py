@@ -22,6 +22,7 @@ from workers.errors import AttemptFailed, AttemptStopped
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.process import ProcessIdentity
 from workers.files import discard, inode_of
+from workers.inspection import bits_per_second
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.limits.attempt import Enforced, Limiter
 from workers.log_feed import feeding
@@ -244,6 +245,7 @@ class Runner:
         metrics = facts | {
             "output": staged.shown,
             "size_bytes": made.size,
+            "bits_per_second": bits_per_second(made.size, facts.get("duration_seconds")),
             "is_test_source": staged.source is None,
             **_how_run(work),
         }

@@ -91,6 +91,8 @@ def test_ladder_scenario_makes_an_hls_folder_never_above_its_source(farm: Runnin
         path.stat().st_size for path in folder.rglob("*") if path.is_file()
     )
     assert [path.name for path in farm.folder.glob(".ladder*")] == []
+    assert sum(rung["size_bytes"] for rung in result["renditions"]) < result["size_bytes"]
+    assert result["bits_per_second"] > max(r["bits_per_second"] for r in result["renditions"])
 
 
 def test_renditions_are_files_of_one_folder_in_two_passes(farm: RunningFarm) -> None:

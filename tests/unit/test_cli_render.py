@@ -6,7 +6,7 @@ from io import StringIO
 
 import pytest
 
-from cli.render import cell, clean, clean_log, duration_text, show_table, size_text
+from cli.render import cell, clean, clean_log, duration_text, show_facts, show_table, size_text
 from cli.watch import ProgressBars
 from ffrtmp.schemas import JobAnswer
 from tests.unit.test_cli_jobs import JOB
@@ -118,6 +118,17 @@ def test_a_terminal_wide_enough_gets_one_line_per_row(
     assert lines[0].split() == ["ONE", "TWO"]
     assert max(map(len, lines)) <= 80
     assert "\x1b[32mcompleted" in terminal.getvalue()
+
+
+def test_each_of_several_named_things_has_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_facts({"renditions": [{"name": "720p", "width": 1280}, {"name": "360p", "width": 640}]})
+
+    assert [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()] == [
+        ["renditions.720p", "width 1280"],
+        ["renditions.360p", "width 640"],
+    ]
 
 
 def test_a_long_reason_to_wait_leaves_the_bar_its_place(
