@@ -266,6 +266,7 @@ class Agent:
                 ffmpeg=ffmpeg,
                 threads=threads,
                 targets=targets,
+                gstreamer=self._facts.gstreamer,
                 reconnect_seconds=self._settings.reconnect_timeout,
             ),
             limiter=Limiter(self._facts.means, cores=host.usable()),

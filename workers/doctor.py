@@ -21,6 +21,7 @@ from ffrtmp.domain.device import Device
 from workers.checks import Check, Status, check_broker, check_folder, check_limits, check_master
 from workers.errors import EXIT_FAILED
 from workers.ffmpeg.binary import FfmpegMissing, find_ffmpeg, version
+from workers.gstreamer.found import Absent
 from workers.hardware import host
 from workers.hardware.devices import FoundDevices, found_devices
 from workers.hardware.gpus import Gpu, find_gpus
@@ -46,7 +47,7 @@ def findings(settings: WorkerSettings, *, is_master_named: bool) -> dict[str, An
     try:
         ffmpeg = find_ffmpeg(settings.ffmpeg)
         found = _look(ffmpeg, settings, gpus)
-        seen = [_ffmpeg(ffmpeg), _encoders(found), *_devices(settings, found)]
+        seen = [_ffmpeg(ffmpeg), _encoders(found), _gstreamer(found), *_devices(settings, found)]
         facts = found.facts()
         devices = [asdict(device) for device in found.devices]
     except FfmpegMissing as missing:
@@ -80,6 +81,14 @@ def _encoders(found: FoundDevices) -> Check:
     status = Status.OK if works else Status.FAILED
     detail = f"{works} of {len(found.trials)} tests passed"
     return Check(name="encoders", status=status, detail=detail)
+
+
+def _gstreamer(found: FoundDevices) -> Check:
+    if isinstance(found.gstreamer, Absent):
+        detail = f"no streams with it: {found.gstreamer.reason}"
+        return Check(name="gstreamer", status=Status.SKIPPED, detail=detail)
+    detail = f"publishes with {found.gstreamer.aac}, by {found.gstreamer.python}"
+    return Check(name="gstreamer", status=Status.OK, detail=detail)
 
 
 def _devices(settings: WorkerSettings, found: FoundDevices) -> Iterator[Check]:

@@ -11,6 +11,7 @@ from ffrtmp.domain.device import CPU_DEVICE, Device, all_capabilities
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.schemas import DeviceSaid, HeldAttempt, NodeRegistration
 from workers.errors import AgentError
+from workers.gstreamer.found import Gstreamer
 from workers.hardware import host
 from workers.hardware.devices import Targets, found_devices
 from workers.hardware.gpus import find_gpus
@@ -36,6 +37,8 @@ class NodeFacts:
     targets: Targets
     means: Means
     """By what attempts are limited here."""
+    gstreamer: Gstreamer | None
+    """None where there is none that works."""
 
 
 def measure(settings: WorkerSettings, ffmpeg: Path) -> NodeFacts:
@@ -57,6 +60,7 @@ def measure(settings: WorkerSettings, ffmpeg: Path) -> NodeFacts:
         devices=found.devices,
         targets=found.targets,
         means=means,
+        gstreamer=found.gstreamer if isinstance(found.gstreamer, Gstreamer) else None,
     )
 
 

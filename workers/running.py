@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.retry import FailureClass
 from workers.errors import AttemptFailed, AttemptStopped, UnsupportedSpec
 from workers.ffmpeg import progress as ffmpeg_progress
 from workers.ffmpeg.facts import MediaFacts
-from workers.ffmpeg.failures import classify
+from workers.ffmpeg.failures import Failure, classify
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.probe import ProbeFailed, probe
 from workers.ffmpeg.process import FfmpegProcess, ProcessEnd, ProcessIdentity
@@ -28,6 +28,14 @@ ENCODING = "encoding"
 
 OnStart = Callable[[ProcessIdentity], None]
 """Hears which process works, before its end is waited for."""
+
+
+class FailureOf(Protocol):
+    """What the end of a process means, as ``failures.classify``."""
+
+    def __call__(self, *, exit_code: int | None, signal: int | None, stderr: str) -> Failure:
+        """The failure of one run."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -214,7 +222,12 @@ class Running:
             raise AttemptFailed(error.failure_class, error.message) from error
 
     def require_success(
-        self, end: ProcessEnd, target: Target, *, timeout_seconds: float | None
+        self,
+        end: ProcessEnd,
+        target: Target,
+        *,
+        timeout_seconds: float | None,
+        failure_of: FailureOf = classify,
     ) -> None:
         """AttemptFailed where the process did not end well."""
         encode = self.encode
@@ -226,7 +239,8 @@ class Running:
                 exit_code=end.exit_code,
             )
         if end.exit_code != 0 or end.signal is not None:
-            failure = classify(exit_code=end.exit_code, signal=end.signal, stderr=encode.log.text())
+            said = encode.log.text()
+            failure = failure_of(exit_code=end.exit_code, signal=end.signal, stderr=said)
             why = failure.failure_class
             if why is FailureClass.UNSUPPORTED and target.hardware is not Hardware.CPU:
                 # Encoders of GPUs have other options and limits: the CPU's may do it.

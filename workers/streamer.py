@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ffrtmp.domain.locations import is_live
+from ffrtmp.domain.media import Engine
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.domain.spec import JobSpec
 from ffrtmp.schemas import ClaimAnswer
@@ -16,15 +17,15 @@ from workers.clock import boot_seconds
 from workers.encoder import target_of
 from workers.errors import AttemptFailed
 from workers.ffmpeg.facts import MediaFacts
-from workers.ffmpeg.failures import classify
 from workers.ffmpeg.leash import EXIT_EXPIRED
 from workers.ffmpeg.plan import Plan, plan_of
 from workers.ffmpeg.process import FfmpegProcess
-from workers.ffmpeg.streaming import publish
 from workers.ffmpeg.target import Target
+from workers.gstreamer.found import Gstreamer
 from workers.hardware.devices import Targets
 from workers.ledger import Held, Progress
 from workers.live_source import live_facts
+from workers.publishers import FfmpegPublisher, GstreamerPublisher, Publisher, Turn
 from workers.reading import trusted
 from workers.reconnecting import DEFAULT_RECONNECT_SECONDS, Course, Run
 from workers.running import Running, check_not_stopped, supported
@@ -44,6 +45,8 @@ class Stream:
 
     spec: JobSpec
     target: Target
+    publisher: Publisher
+    threads: int
     running: Running
     began_at: float
     plan: Plan | None = None
@@ -104,10 +107,13 @@ class Streamer:
         ffmpeg: Path,
         threads: int,
         targets: Targets,
+        gstreamer: Gstreamer | None = None,
         reconnect_seconds: float = DEFAULT_RECONNECT_SECONDS,
     ) -> None:
         self._ffmpeg = ffmpeg
         self._threads = threads
+        self._by_ffmpeg = FfmpegPublisher(ffmpeg=ffmpeg)
+        self._by_gstreamer = None if gstreamer is None else GstreamerPublisher(gstreamer=gstreamer)
         self._targets = targets
         self._reconnect_seconds = reconnect_seconds
 
@@ -120,11 +126,21 @@ class Streamer:
         stream = Stream(
             spec=claim.spec,
             target=target_of(self._targets, claim),
+            publisher=self._publisher(claim.spec),
+            threads=running.limits.threads(self._threads),
             running=running,
             began_at=running.held.suspension.clock(),
         )
         self._publish_all(stream)
         return stream.course.facts()
+
+    def _publisher(self, spec: JobSpec) -> Publisher:
+        """ffmpeg's, unless the job asks for the other: which is never replaced."""
+        if spec.engine is not Engine.GSTREAMER:
+            return self._by_ffmpeg
+        if self._by_gstreamer is None:
+            raise AttemptFailed(FailureClass.INCAPABLE, "this node has no GStreamer that works")
+        return self._by_gstreamer
 
     def _publish_all(self, stream: Stream) -> None:
         """AttemptFailed where it does not go on any more."""
@@ -159,13 +175,17 @@ class Streamer:
         """One process; AttemptFailed where it ends before the stream does."""
         running, held = stream.running, stream.running.held
         stream.plan = plan = stream.plan or self._plan(stream)
-        running.encode.argv = self._argv(stream, plan)
+        running.encode.argv = _argv(stream, plan)
         await_lease(held)
         process = FfmpegProcess(
             running.encode.argv,
             timeout_seconds=stream.timeout_seconds(),
             leash_until=held.lease_until,
-            environment={**trusted(), **running.source.environment},
+            environment={
+                **trusted(),
+                **running.source.environment,
+                **stream.publisher.environment,
+            },
         )
         once = running.once_more()
         held.on_renewal(process.extend)
@@ -184,8 +204,12 @@ class Streamer:
         if end.exit_code == EXIT_EXPIRED:
             raise AttemptFailed(FailureClass.NODE_LOST, LEASE_LOST)
         limit = stream.spec.limits.timeout_seconds
-        once.require_success(end, stream.target, timeout_seconds=limit)
-        _require_whole(once)
+        once.require_success(
+            end, stream.target, timeout_seconds=limit, failure_of=stream.publisher.failure
+        )
+        said = stream.publisher.failure(exit_code=0, signal=None, stderr=once.encode.log.text())
+        if said.failure_class is FailureClass.CONNECTION:
+            raise AttemptFailed(said.failure_class, said.message, exit_code=0)
 
     def _plan(self, stream: Stream) -> Plan:
         """AttemptFailed where the source cannot be seen, or made into this."""
@@ -196,22 +220,20 @@ class Streamer:
             source = running.source_facts()
         return supported(lambda: plan_of(stream.spec, source))
 
-    def _argv(self, stream: Stream, plan: Plan) -> tuple[str, ...]:
-        source = stream.running.source
-        address = source.address()
-        return supported(
-            lambda: publish(
-                stream.rest(plan),
-                ffmpeg=self._ffmpeg,
-                source=source.location,
-                rtmp_url=stream.spec.rtmp_url or "",
-                threads=stream.running.limits.threads(self._threads),
-                address=address,
-                is_looped=stream.spec.is_looped,
-                from_seconds=stream.position_seconds,
-                target=stream.target,
-            )
-        )
+
+def _argv(stream: Stream, plan: Plan) -> tuple[str, ...]:
+    source = stream.running.source
+    turn = Turn(
+        plan=stream.rest(plan),
+        source=source.location,
+        address=source.address(),
+        rtmp_url=stream.spec.rtmp_url or "",
+        is_looped=stream.spec.is_looped,
+        from_seconds=stream.position_seconds,
+        target=stream.target,
+        threads=stream.threads,
+    )
+    return supported(lambda: stream.publisher.argv(turn))
 
 
 def await_lease(held: Held) -> None:
@@ -246,13 +268,6 @@ def _count(stream: Stream, once: Running) -> None:
     stream.course = stream.course.after(run)
     whole.seconds, whole.frames = stream.course.published_seconds, stream.course.frames
     whole.speed = once.encode.speed
-
-
-def _require_whole(once: Running) -> None:
-    """ffmpeg ends well, too, when its source breaks off: then its log says so."""
-    failure = classify(exit_code=0, signal=None, stderr=once.encode.log.text())
-    if failure.failure_class is FailureClass.CONNECTION:
-        raise AttemptFailed(failure.failure_class, failure.message, exit_code=0)
 
 
 def _wait(stream: Stream, failure: AttemptFailed, seconds: float) -> None:

@@ -50,6 +50,10 @@ def _engines(spec: JobSpec) -> Iterator[Fault]:
         yield ENGINE, "gstreamer publishes streams: output_mode rtmp"
     if spec.hardware not in (Hardware.AUTO, Hardware.CPU):
         yield "hardware", "the engine gstreamer encodes on the CPU"
+    if spec.input is not None and kind_of(spec.input) is not Kind.PATH:
+        yield "input", "the engine gstreamer reads files of the node; use ffmpeg"
+    if spec.is_looped:
+        yield "loop", "the engine gstreamer plays a file once; use ffmpeg"
 
 
 def _outputs(spec: JobSpec) -> Iterator[Fault]:

@@ -26,7 +26,7 @@ from ffrtmp.domain.media import (
     Verify,
     bits_per_second,
 )
-from ffrtmp.domain.placement import TEN_BIT
+from ffrtmp.domain.placement import GSTREAMER_NEED, TEN_BIT
 from ffrtmp.domain.scenario import DEFAULT_CODEC, Kind, Scenario
 from ffrtmp.domain.spec import NO_LIMITS, JobSpec, Limits, Quality, Rendition, Sound
 
@@ -126,9 +126,10 @@ def resolve(scenario: Scenario, parameters: JobParameters, engine: Engine) -> Jo
 def required_capability(spec: JobSpec) -> str:
     """What a node must be able to do, as it names it itself: ``auto:h264``, ``nvenc:hevc:10bit``,
     ``gstreamer:cpu:h264``."""
-    prefix = "gstreamer:" if spec.engine is Engine.GSTREAMER else ""
+    if spec.engine is Engine.GSTREAMER:
+        return GSTREAMER_NEED
     suffix = f":{TEN_BIT}" if spec.bit_depth == 10 else ""
-    return f"{prefix}{spec.hardware}:{spec.codec}{suffix}"
+    return f"{spec.hardware}:{spec.codec}{suffix}"
 
 
 def _mode(scenario: Scenario, parameters: JobParameters) -> OutputMode:

@@ -8,6 +8,8 @@ from ffrtmp.domain.job import Job
 from ffrtmp.domain.media import Codec, Hardware
 from ffrtmp.domain.node import Node
 
+GSTREAMER_NEED = "gstreamer:cpu:h264"
+"""Met by a node whose GStreamer really publishes; it encodes H.264 on the CPU and nothing else."""
 TEN_BIT = "10bit"
 """Ends a requirement that only an encoder of 10 bit pictures meets."""
 
@@ -53,6 +55,8 @@ def on_cpu(requires: str) -> str:
 
 def asked_need(hardware: Hardware, requires: str) -> str:
     """What a job asked for at first, whatever a failure has made of its need since."""
+    if requires == GSTREAMER_NEED:
+        return requires
     return f"{hardware}:{requires.partition(':')[2]}"
 
 

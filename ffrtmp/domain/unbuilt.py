@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from ffrtmp.domain.locations import Kind, kind_of
-from ffrtmp.domain.media import Engine
 from ffrtmp.domain.spec import JobSpec
 
 ENGINE: Final = "engine"
@@ -17,5 +16,3 @@ def missing(spec: JobSpec) -> Iterator[str]:
         "output": spec.output is not None and kind_of(spec.output) is Kind.S3,
     }
     yield from (name for name, is_asked in asked.items() if is_asked)
-    if spec.engine is Engine.GSTREAMER:
-        yield ENGINE

@@ -11,7 +11,7 @@ from ffrtmp.domain.forecast import remaining_of, seconds_until_start
 from ffrtmp.domain.job import Job, JobStatus
 from ffrtmp.domain.node import Node
 from ffrtmp.domain.occupancy import Occupancy
-from ffrtmp.domain.placement import able_devices, is_avoiding
+from ffrtmp.domain.placement import GSTREAMER_NEED, able_devices, is_avoiding
 from ffrtmp.domain.ranking import Queue, QueuePause
 from ffrtmp.services.context import Context
 from ffrtmp.store.engine import Transaction
@@ -163,6 +163,8 @@ def _lacking(job: Job, scene: Scene, places: Sequence[Place]) -> str | None:
         return f"no node is online and taking work{out}"
     if not any(job.queue in node.queues for node in scene.nodes):
         return f"no node at work serves the {job.queue} queue{out}"
+    if job.requires == GSTREAMER_NEED:
+        return f"no node at work has a GStreamer that can publish{out}"
     hardware, _, codec = job.requires.partition(":")
     how = "" if hardware == "auto" else f" with hardware {hardware}"
     return f"no node at work can encode {codec}{how}{out}"

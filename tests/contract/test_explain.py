@@ -6,6 +6,7 @@ import pytest
 
 from ffrtmp.domain.job import Job
 from ffrtmp.domain.media import Hardware
+from ffrtmp.domain.placement import GSTREAMER_NEED
 from ffrtmp.domain.ranking import Priority, Queue
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.services.explain import Waiting
@@ -76,6 +77,15 @@ def test_hardware_and_codec_that_no_node_has_are_named(world: FakeWorld) -> None
         f"no node at work can encode av1 with hardware nvenc; {FIRST}; no slot could run it"
     )
     assert (found.slots, found.estimated_start_seconds) == (0, None)
+
+
+def test_engine_that_no_node_has_is_named(world: FakeWorld) -> None:
+    register(world)
+    job = submit(world, requires=GSTREAMER_NEED)
+
+    assert why(world, job).reason == (
+        f"no node at work has a GStreamer that can publish; {FIRST}; no slot could run it"
+    )
 
 
 def test_gpu_that_was_set_aside_is_named_with_its_reason(world: FakeWorld) -> None:

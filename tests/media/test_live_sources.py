@@ -2,13 +2,12 @@
 
 import socket
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from ffrtmp.domain.retry import FailureClass
 from tests.live_sources import HEIGHT, WIDTH, RtmpSource, SrtSource
+from tests.media import streams
 from tests.media.streams import looked_at, report_of, streaming, to
 from tests.rtmp import RtmpServer
 from tests.unit import agent_parts
@@ -17,13 +16,7 @@ from tests.waiting import free_port, wait_until
 from workers.ffmpeg.inputs import access
 
 node = agent_parts.node
-
-
-@pytest.fixture
-def rtmp(tmp_path: Path) -> Iterator[RtmpServer]:
-    server = RtmpServer(tmp_path)
-    yield server
-    server.close()
+rtmp = streams.rtmp
 
 
 @pytest.mark.parametrize("kind", [RtmpSource, SrtSource])

@@ -1,20 +1,25 @@
 """Streams to a real server that goes away and comes back: taken up within their attempt."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from statistics import fmean
 
-import av
 import pytest
-from av.video.plane import VideoPlane
 
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.domain.spec import Limits
-from tests.media.specs import make_clip
-from tests.media.streams import FRAMES_PER_SECOND, looked_at, report_of, streaming, to
+from tests.media import streams
+from tests.media.streams import (
+    CLIP_SECONDS,
+    FRAMES_PER_SECOND,
+    WHITE,
+    brightness,
+    looked_at,
+    report_of,
+    streaming,
+    to,
+)
 from tests.rtmp import RtmpServer
 from tests.unit import agent_parts
 from tests.unit.agent_parts import Node
@@ -22,40 +27,9 @@ from tests.waiting import wait_until
 from workers.ledger import Held, StopReason
 from workers.streamer import RECONNECTING
 
-CLIP_SECONDS = 3
-WHITE = 235
 node = agent_parts.node
-
-
-@pytest.fixture
-def rtmp(tmp_path: Path) -> Iterator[RtmpServer]:
-    server = RtmpServer(tmp_path)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    """A picture that grows from black to white, with a tone: each moment can be told."""
-    frames = CLIP_SECONDS * FRAMES_PER_SECOND
-    shown = f"color=black:size=320x180:rate={FRAMES_PER_SECOND}:duration={CLIP_SECONDS}"
-    return make_clip(
-        tmp_path / "clip.mp4",
-        *("-f", "lavfi", "-i", shown, "-f", "lavfi", "-i", f"sine=duration={CLIP_SECONDS}"),
-        *("-vf", f"negate,fade=in:0:{frames}:color=black"),
-        *("-c:v", "libx264", "-preset", "ultrafast", "-g", "30", "-c:a", "aac"),
-    )
-
-
-def brightness(recording: Path) -> list[float]:
-    """The mean of each frame's middle line."""
-    with av.open(recording) as media:
-        return [_middle(frame.planes[0]) for frame in media.decode(video=0)]
-
-
-def _middle(plane: VideoPlane) -> float:
-    row = plane.height // 2 * plane.line_size
-    return fmean(bytes(plane)[row : row + plane.width])
+rtmp = streams.rtmp
+clip = streams.clip
 
 
 def is_waiting(held: Held) -> bool:

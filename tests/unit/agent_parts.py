@@ -35,6 +35,7 @@ from workers.claims import Claims
 from workers.delivery import Delivery
 from workers.encoder import Encoder
 from workers.ffmpeg.target import CPU
+from workers.gstreamer.found import Gstreamer
 from workers.heartbeat import Heart
 from workers.ledger import Held, Ledger
 from workers.limits.attempt import Limiter
@@ -194,6 +195,7 @@ class Node:
         *,
         reconnect_seconds: float = 60.0,
         means: Means = NO_GROUPS,
+        gstreamer: Gstreamer | None = None,
     ) -> Runner:
         targets = {CPU_DEVICE: {Hardware.CPU: CPU}}
         return Runner(
@@ -201,7 +203,11 @@ class Node:
             client=self.master,
             encoder=Encoder(ffmpeg=ffmpeg, threads=1, targets=targets),
             streamer=Streamer(
-                ffmpeg=ffmpeg, threads=1, targets=targets, reconnect_seconds=reconnect_seconds
+                ffmpeg=ffmpeg,
+                threads=1,
+                targets=targets,
+                gstreamer=gstreamer,
+                reconnect_seconds=reconnect_seconds,
             ),
             places=Places(
                 output_folder=self.folder / "output",

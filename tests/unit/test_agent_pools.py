@@ -71,6 +71,7 @@ def facts_of(*queues: Queue) -> NodeFacts:
         queues=queues or tuple(Queue),
         hardware={},
         devices=(Device(id=CPU_DEVICE, name="", slots=3, capabilities=("cpu:h264",)), gpu),
+        gstreamer=None,
         targets={
             CPU_DEVICE: {Hardware.CPU: CPU},
             "gpu0": {Hardware.NVENC: Target(hardware=Hardware.NVENC, address="0")},

@@ -4,7 +4,7 @@ import pytest
 
 from ffrtmp.domain.device import CPU_DEVICE, Device, hardware_for
 from ffrtmp.domain.media import Codec, Hardware
-from ffrtmp.domain.placement import asked_need, capabilities, on_cpu, takes_any
+from ffrtmp.domain.placement import GSTREAMER_NEED, asked_need, capabilities, on_cpu, takes_any
 
 SHALLOW_QSV = Device(
     id="gpu0",
@@ -44,6 +44,13 @@ def test_need_keeps_codec_and_depth_when_its_hardware_changes() -> None:
     assert on_cpu("auto:hevc:10bit") == "cpu:hevc:10bit"
     assert asked_need(Hardware.AUTO, "cpu:hevc:10bit") == "auto:hevc:10bit"
     assert asked_need(Hardware.NVENC, "nvenc:h264") == "nvenc:h264"
+
+
+@pytest.mark.parametrize("hardware", [Hardware.AUTO, Hardware.CPU])
+def test_need_for_gstreamer_stays_one_and_is_the_cpus(hardware: Hardware) -> None:
+    assert asked_need(hardware, GSTREAMER_NEED) == GSTREAMER_NEED
+    assert hardware_for(GSTREAMER_NEED, CPU) is Hardware.CPU
+    assert not takes_any(GSTREAMER_NEED)
 
 
 def test_only_auto_takes_any_hardware_whatever_the_depth() -> None:

@@ -9,7 +9,8 @@ import pytest
 from ffrtmp.domain.errors import InvalidRequest
 from ffrtmp.domain.locations import check_input, check_output
 from ffrtmp.domain.media import Engine, FrameSize
-from ffrtmp.domain.parameters import JobParameters, resolve
+from ffrtmp.domain.parameters import JobParameters, required_capability, resolve
+from ffrtmp.domain.placement import GSTREAMER_NEED
 from ffrtmp.domain.scenario import parse_scenario
 from ffrtmp.domain.spec import JobSpec
 from ffrtmp.domain.unbuilt import missing
@@ -103,6 +104,31 @@ def test_gstreamer_is_refused_for_files(everything_built: None) -> None:
         resolved(engine=Engine.GSTREAMER)
 
     assert refused.value.field == "engine"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"hardware": "nvenc"}, "parameters.hardware"),
+        ({"input": "https://host/in.mp4"}, "parameters.input"),
+        ({"input": "rtmp://host/app/name"}, "parameters.input"),
+        ({"input": "/in.mp4", "loop": True}, "parameters.loop"),
+    ],
+)
+def test_gstreamer_is_refused_for_what_it_does_not_do(
+    parameters: dict[str, Any], field: str
+) -> None:
+    stream = {"output_mode": "rtmp", "rtmp_url": "rtmp://host/app/name"}
+    with pytest.raises(InvalidRequest) as refused:
+        resolved(engine=Engine.GSTREAMER, **stream | parameters)
+
+    assert refused.value.field == field
+
+
+def test_stream_by_gstreamer_needs_a_node_that_has_it() -> None:
+    spec = resolved(engine=Engine.GSTREAMER, output_mode="rtmp", rtmp_url="rtmp://host/app/name")
+
+    assert required_capability(spec) == GSTREAMER_NEED
 
 
 def test_ladder_scenario_makes_an_hls_folder_of_capped_renditions(everything_built: None) -> None:

@@ -1,5 +1,6 @@
 """The devices of this host that encode, as the master, the agent and people need to know them."""
 
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +8,10 @@ from typing import Any, Final
 
 from ffrtmp.domain.device import CPU_DEVICE, Device
 from ffrtmp.domain.media import Codec, Hardware
-from ffrtmp.domain.placement import capabilities
+from ffrtmp.domain.placement import GSTREAMER_NEED, capabilities
 from workers.ffmpeg.binary import version
 from workers.ffmpeg.target import CPU, Target
+from workers.gstreamer.found import Absent, Gstreamer, find_gstreamer, known_gstreamer
 from workers.hardware import host
 from workers.hardware.encoders import encodes_of, try_encoders
 from workers.hardware.gpus import Gpu
@@ -34,6 +36,7 @@ class FoundDevices:
     targets: Targets
     gpus: tuple[Gpu, ...]
     trials: tuple[Trial, ...]
+    gstreamer: Gstreamer | Absent
 
     def facts(self) -> dict[str, Any]:
         """For ``NodeRegistration.hardware``: ``gpus`` and ``encoders``, JSON-able."""
@@ -42,6 +45,7 @@ class FoundDevices:
         return {
             "gpus": [gpu.facts() | _summary(_of(self.trials, gpu.id)) for gpu in shown],
             "encoders": [_plain(t) for t in self.trials if t.encode.device in names],
+            "gstreamer": _said(self.gstreamer),
         }
 
 
@@ -61,11 +65,12 @@ def found_devices(
     wanted = {CPU_DEVICE: (CPU,), **{gpu.id: gpu.targets for gpu in gpus}}
     identities = {CPU_DEVICE: "", **{gpu.id: gpu.identity for gpu in gpus}}
     trials = _trials(ffmpeg, wanted, identities, cache_folder)
+    gstreamer = _gstreamer(cache_folder)
     cpu = Device(
         id=CPU_DEVICE,
         name=host.cpu_name(),
         slots=cpu_slots,
-        capabilities=_capabilities(_of(trials, CPU_DEVICE)),
+        capabilities=_cpu_capabilities(_of(trials, CPU_DEVICE), gstreamer),
     )
     found = [
         Device(id=gpu.id, name=gpu.name, slots=gpu_slots, capabilities=able)
@@ -77,6 +82,7 @@ def found_devices(
         targets={device.id: _targets(_of(trials, device.id)) for device in (cpu, *found)},
         gpus=tuple(gpus),
         trials=trials,
+        gstreamer=gstreamer,
     )
 
 
@@ -121,6 +127,23 @@ def _of(trials: Iterable[Trial], device: str) -> list[Trial]:
 
 def _capabilities(trials: Sequence[Trial]) -> tuple[str, ...]:
     return capabilities(working_pairs(trials), ten_bit=working_pairs(trials, is_ten_bit=True))
+
+
+def _cpu_capabilities(trials: Sequence[Trial], gstreamer: Gstreamer | Absent) -> tuple[str, ...]:
+    able = _capabilities(trials)
+    return (*able, GSTREAMER_NEED) if isinstance(gstreamer, Gstreamer) else able
+
+
+def _gstreamer(cache_folder: Path | None) -> Gstreamer | Absent:
+    if cache_folder is not None:
+        return known_gstreamer(cache_folder)
+    with tempfile.TemporaryDirectory() as folder:
+        return find_gstreamer(Path(folder))
+
+
+def _said(gstreamer: Gstreamer | Absent) -> dict[str, Any]:
+    reason = gstreamer.reason if isinstance(gstreamer, Absent) else None
+    return {"works": reason is None, "reason": reason}
 
 
 def _targets(trials: Iterable[Trial]) -> dict[Hardware, Target]:

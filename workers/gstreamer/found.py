@@ -1,0 +1,122 @@
+"""Whether this host has a GStreamer that can publish, found by running it."""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from workers.ffmpeg.child import MINIMAL_ENVIRONMENT
+from workers.hardware.bounded import run_bounded
+from workers.hardware.remembered import remember, remembered
+
+TRY_SECONDS: Final = 20.0
+AAC_ENCODERS: Final = ("fdkaacenc", "avenc_aac", "voaacenc")
+"""The best first."""
+CACHE_FILE: Final = "gstreamer.json"
+REGISTRY_FILE: Final = "gstreamer.registry"
+_PLAYER: Final = Path(__file__).with_name("player.py")
+_NEEDS: Final = (
+    *("rtmp2sink", "flvmux", "x264enc", "h264parse", "aacparse", "decodebin", "qtdemux"),
+    *("videoscale", "videorate", "videoflip", "audioresample"),
+)
+_SYSTEM_PYTHON: Final = Path("/usr/bin/python3")
+_SYSTEM_PLUGINS: Final = Path("/usr/lib")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gstreamer:
+    """One that works: the Python that has its bindings, and its AAC encoder.
+
+    ``registry`` is the file in which GStreamer keeps what plugins there are: looking at them
+    takes seconds.
+    """
+
+    python: Path
+    aac: str
+    registry: Path
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What its processes need beside what every child gets."""
+        return {"GST_REGISTRY": str(self.registry)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """There is none that works, and why."""
+
+    reason: str
+
+
+def known_gstreamer(folder: Path) -> Gstreamer | Absent:
+    """The one that worked at an earlier start, where the same plugins lie there still; else what
+    is found now."""
+    now = identity()
+    for word in remembered(folder, ffmpeg=now, file=CACHE_FILE):
+        python, _, aac = word.rpartition(" ")
+        if Path(python).exists():
+            return Gstreamer(python=Path(python), aac=aac, registry=folder / REGISTRY_FILE)
+    found = find_gstreamer(folder)
+    if isinstance(found, Gstreamer):
+        remember(folder, [f"{found.python} {found.aac}"], ffmpeg=now, file=CACHE_FILE)
+    return found
+
+
+def find_gstreamer(folder: Path) -> Gstreamer | Absent:
+    """Try each Python of this host until one publishes a test picture to nowhere.
+
+    The registry is kept in ``folder``.
+    """
+    reason = "no Python on this host can be run"
+    folder.mkdir(parents=True, exist_ok=True)
+    for python in _pythons():
+        for aac in AAC_ENCODERS:
+            found = Gstreamer(python=python, aac=aac, registry=folder / REGISTRY_FILE)
+            failure = _failure(found)
+            if failure is None:
+                return found
+            reason = failure
+            if "gi" in failure and "No module" in failure:
+                break
+    return Absent(reason=reason)
+
+
+def identity() -> str:
+    """What changes when GStreamer's plugins do, as far as they lie where Debian puts them."""
+    folders = sorted(_SYSTEM_PLUGINS.glob("*/gstreamer-1.0"))
+    return ",".join(f"{folder}:{folder.stat().st_mtime_ns}" for folder in folders)
+
+
+def _pythons() -> Iterator[Path]:
+    named = shutil.which("python3")
+    candidates = [_SYSTEM_PYTHON, Path(named) if named else None, Path(sys.executable)]
+    yield from dict.fromkeys(path for path in candidates if path is not None and path.exists())
+
+
+def _failure(found: Gstreamer) -> str | None:
+    order = {
+        "needs": _NEEDS,
+        "pipeline": (
+            "flvmux name=mux ! fakesink name=sink "
+            "videotestsrc num-buffers=5 ! video/x-raw,width=320,height=180"
+            " ! x264enc name=frames speed-preset=ultrafast ! h264parse ! queue ! mux. "
+            f"audiotestsrc num-buffers=5 ! {found.aac} ! aacparse ! queue ! mux."
+        ),
+    }
+    try:
+        end = run_bounded(
+            (str(found.python), "-I", str(_PLAYER), json.dumps(order)),
+            timeout_seconds=TRY_SECONDS,
+            environment={**MINIMAL_ENVIRONMENT, **found.environment},
+        )
+    except OSError as error:
+        return str(error)
+    if end.return_code == 0:
+        return None
+    if end.return_code is None:
+        return f"took longer than {TRY_SECONDS:.0f} s"
+    lines = end.stderr.strip().splitlines() or [f"ended with {end.return_code}"]
+    return lines[-1].removeprefix("[error] ")

@@ -1,0 +1,103 @@
+"""The engines that publish streams: how each is told what to do, and what its end means."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from workers.ffmpeg import failures, streaming
+from workers.ffmpeg.child import NO_ENVIRONMENT
+from workers.ffmpeg.failures import Failure
+from workers.ffmpeg.plan import Plan
+from workers.ffmpeg.target import Target
+from workers.gstreamer import ends, pipeline
+from workers.gstreamer.found import Gstreamer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What one process is to publish; as the parameters of ``streaming.publish``."""
+
+    plan: Plan
+    source: str | None
+    address: str | None
+    rtmp_url: str
+    is_looped: bool
+    from_seconds: float
+    target: Target
+    threads: int
+
+
+class Publisher(Protocol):
+    """One engine."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What its processes need beside what every child gets."""
+        ...
+
+    def argv(self, turn: Turn) -> tuple[str, ...]:
+        """What publishes it; UnsupportedSpec where this engine does not."""
+        ...
+
+    def failure(self, *, exit_code: int | None, signal: int | None, stderr: str) -> Failure:
+        """What a run died of; of one that ended well (0) ``connection`` where its source broke
+        off, and any other class where it did not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FfmpegPublisher:
+    """ffmpeg: every source."""
+
+    ffmpeg: Path
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """See Publisher."""
+        return NO_ENVIRONMENT
+
+    def argv(self, turn: Turn) -> tuple[str, ...]:
+        """See Publisher."""
+        return streaming.publish(
+            turn.plan,
+            ffmpeg=self.ffmpeg,
+            source=turn.source,
+            rtmp_url=turn.rtmp_url,
+            threads=turn.threads,
+            address=turn.address,
+            is_looped=turn.is_looped,
+            from_seconds=turn.from_seconds,
+            target=turn.target,
+        )
+
+    def failure(self, *, exit_code: int | None, signal: int | None, stderr: str) -> Failure:
+        """See Publisher."""
+        return failures.classify(exit_code=exit_code, signal=signal, stderr=stderr)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GstreamerPublisher:
+    """GStreamer: files and the test source."""
+
+    gstreamer: Gstreamer
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """See Publisher."""
+        return self.gstreamer.environment
+
+    def argv(self, turn: Turn) -> tuple[str, ...]:
+        """See Publisher."""
+        return pipeline.publish(
+            turn.plan,
+            self.gstreamer,
+            source=turn.source,
+            rtmp_url=turn.rtmp_url,
+            threads=turn.threads,
+            from_seconds=turn.from_seconds,
+        )
+
+    def failure(self, *, exit_code: int | None, signal: int | None, stderr: str) -> Failure:
+        """See Publisher."""
+        return ends.failure(exit_code=exit_code, signal=signal, stderr=stderr)
