@@ -22,6 +22,7 @@ from tests.integration import trials
 from tests.waiting import wait_until
 
 KEY = "integration-key"
+START_SECONDS = 90.0
 SHORT = {"scenario": "360p30-h264", "parameters": {"duration": 1}}
 LONG = {"scenario": "1080p30-h264", "parameters": {"duration": 3600}}
 MIDDLE = {"scenario": "720p30-h264", "parameters": {"duration": 20, "preset": "ultrafast"}}
@@ -94,7 +95,11 @@ class Master(Process):
     def start(self) -> None:
         output = self.folder / f"master-{time.monotonic_ns()}.log"
         super().__init__(["-m", "ffrtmp.master"], child_environment(self.settings), output)
-        wait_until(lambda: self.says("master ready"))
+        try:
+            wait_until(lambda: self.says("master ready"), seconds=START_SECONDS)
+        except BaseException:
+            kill_tree(self)
+            raise
 
     def close(self) -> None:
         self.client.close()
@@ -135,7 +140,7 @@ class AgentProcess(Process):
         super().__init__(command, child_environment(self.settings), output)
 
     def ready(self) -> "AgentProcess":
-        wait_until(lambda: self.says("registered "))
+        wait_until(lambda: self.says("registered "), seconds=START_SECONDS)
         return self
 
     def ffmpegs(self) -> list[psutil.Process]:

@@ -15,9 +15,17 @@ OPTIONS = frozenset(
         *("-hwaccel_output_format", "-hwaccel_device", "-gpu"),
         # of the input
         *("-f", "-i", "-protocol_whitelist", "-format_whitelist", "-rw_timeout", "-reconnect"),
-        *("-reconnect_streamed", "-reconnect_delay_max", "-tls_verify"),
+        *("-reconnect_streamed", "-reconnect_delay_max", "-tls_verify", "-stream_loop", "-ss"),
         # which tracks, how long, with which names
-        *("-map", "-map_metadata", "-map_chapters", "-metadata", "-t", "-disposition"),
+        *(
+            "-map",
+            "-filter_complex",
+            "-map_metadata",
+            "-map_chapters",
+            "-metadata",
+            "-t",
+            "-disposition",
+        ),
         # of the picture
         *("-vf", "-c", "-b", "-crf", "-preset", "-tune", "-maxrate", "-bufsize", "-g", "-qp"),
         *("-keyint_min", "-sc_threshold", "-flags", "-force_key_frames", "-forced-idr", "-tag"),
@@ -27,7 +35,11 @@ OPTIONS = frozenset(
         # of the sound
         *("-ac", "-ar", "-filter"),
         # of the output
-        *("-movflags", "-flvflags"),
+        *("-movflags", "-flvflags", "-http_proxy", "-hls_time", "-hls_playlist_type"),
+        *("-hls_segment_type", "-hls_flags", "-hls_fmp4_init_filename"),
+        *("-hls_segment_filename", "-master_pl_name", "-var_stream_map"),
+        # of two passes: the place is a folder of the attempt's own
+        *("-pass", "-passlogfile"),
     }
 )
 """Options with a value, without what says of which stream."""
@@ -39,7 +51,9 @@ FILTERS = frozenset(
     }
 )
 """Those that open neither a file nor a connection, and are given no expression of a job's."""
-FILTER_OPTIONS = ("-vf", "-filter")
+FILTER_OPTIONS = ("-vf", "-filter", "-filter_complex")
+IN_A_FOLDER = re.compile(r"file:[a-z0-9][a-z0-9_-]{0,31}\.(mp4|mkv|webm)|%v/index\.m3u8|-")
+"""Outputs of a job that makes several, and that of a run which makes none."""
 SOURCES = re.compile(
     r"testsrc2=size=\d+x\d+:rate=\d+(/\d+)?|sine=frequency=440:sample_rate=\d+|"
     r"anullsrc=[a-z0-9_.:=]+"
@@ -62,7 +76,7 @@ def parsed(argv: Sequence[str]) -> Iterator[Argument]:
         name = word.partition(":")[0]
         if word in FLAGS:
             yield Argument(name=word, value=None)
-        elif word.startswith("-"):
+        elif word.startswith("-") and word != "-":
             assert name in OPTIONS, f"{word} is on no list"
             yield Argument(name=name, value=next(words))
         else:
@@ -71,20 +85,25 @@ def parsed(argv: Sequence[str]) -> Iterator[Argument]:
 
 def filters_of(graph: str) -> set[str]:
     """The names of a graph's filters."""
-    links = re.sub(r"\[[a-z0-9]+\]", "", graph)
+    links = re.sub(r"\[[a-z0-9:V]+\]", "", graph)
     return {part.partition("=")[0] for part in re.split(r"[,;]", links)}
 
 
-def check(argv: Sequence[str], *, source: str | None, output: str, mark: str) -> None:
+def check(argv: Sequence[str], *, source: str | None, output: str | None, mark: str) -> None:
     """AssertionError unless everything is on a list, and what holds the mark a place or a name.
 
-    ``mark`` is part of every text that whoever wrote the job, or its media, was free to choose.
+    ``output`` None stands for files of a folder, or for none. ``mark`` is part of every text
+    that whoever wrote the job, or its media, was free to choose.
     """
     arguments = list(parsed(argv))
     outputs = [it.value for it in arguments if it.name is None]
     inputs = [it.value for it in arguments if it.name == "-i"]
 
-    assert outputs == [output]
+    if output is None:
+        assert outputs
+        assert all(IN_A_FOLDER.fullmatch(place or "") for place in outputs)
+    else:
+        assert outputs == [output]
     if source is None:
         assert all(SOURCES.fullmatch(graph or "") for graph in inputs)
     else:

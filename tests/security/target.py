@@ -1,4 +1,5 @@
-"""What is attacked: a real master with one real node, which may read one folder and 127.0.0.1."""
+"""What is attacked: a real master with one real node, which may read one folder and 127.0.0.1, and
+write that and another."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,12 +16,15 @@ SECRET = "the-secret-of-this-node"
 
 
 class Target:
-    """``media`` is the node's root, ``secret`` a film outside of it that names SECRET."""
+    """``media`` and ``out`` are the node's roots, ``secret`` a film outside of them that names
+    SECRET."""
 
     def __init__(self, folder: Path, master: Master) -> None:
         self.master = master
         self.media = folder / "media"
         self.media.mkdir()
+        self.out = folder / "out"
+        self.out.mkdir()
         self.film = film(self.media / "film.mp4")
         self.secret = film(folder / "secret.mp4")
         self.agent = AgentProcess(
@@ -28,6 +32,7 @@ class Target:
             folder / "node",
             slots=4,
             media_roots=[self.media],
+            output_roots=[self.out, self.media],
             allow_networks=["127.0.0.1/32"],
         ).ready()
 
@@ -57,22 +62,30 @@ class Target:
         return failed
 
     @contextlib.contextmanager
-    def other_node(self, folder: Path, **settings: Any) -> Iterator[AgentProcess]:
-        """A node with these settings that takes every job meanwhile."""
+    def idle(self) -> Iterator[None]:
+        """The node takes nothing meanwhile."""
         known = {node.address: node.id for node in self.master.client.nodes().nodes}
         own = known[self.agent.state.name]
         self.master.client.drain(own)
+        try:
+            yield
+        finally:
+            self.master.client.undrain(own)
+
+    @contextlib.contextmanager
+    def other_node(self, folder: Path, **settings: Any) -> Iterator[AgentProcess]:
+        """A node with these settings that takes every job meanwhile."""
         given: dict[str, Any] = {
             "media_roots": [self.media],
             "allow_networks": ["127.0.0.1/32"],
         }
-        other = AgentProcess(self.master.url, folder / "other", **(given | settings))
-        try:
-            yield other.ready()
-        finally:
-            other.end()
-            kill_tree(other)
-            self.master.client.undrain(own)
+        with self.idle():
+            other = AgentProcess(self.master.url, folder / "other", **(given | settings))
+            try:
+                yield other.ready()
+            finally:
+                other.end()
+                kill_tree(other)
 
     def outputs(self) -> list[Path]:
         """Whatever the node has written."""

@@ -21,6 +21,7 @@ from tests.security.arguments import check, filters_of
 from workers.errors import UnsupportedSpec
 from workers.ffmpeg.command import transcode
 from workers.ffmpeg.facts import AudioFacts, MediaFacts, SubtitleFacts, VideoFacts
+from workers.ffmpeg.passes import FIRST, SECOND, Pass
 from workers.ffmpeg.plan import Plan, plan_of
 from workers.ffmpeg.streaming import publish
 from workers.ffmpeg.target import CPU, Target
@@ -63,6 +64,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "subtitles": ("auto", "none"),
     "verify": ("decode",),
 }
+NOT_OF_A_LADDER = ("codec", "container", "bitrate", "max_bitrate", "resolution", "two_pass")
 SCENARIOS = ("test", "720p30-h264", "live-1080p30", "360p", "av1", "480p24-batch")
 
 
@@ -187,6 +189,47 @@ def test_any_file_is_made_by_listed_options_and_its_words_are_places(
 @OFTEN
 @given(
     wanted=wishes(),
+    ladder=st.booleans(),
+    mode=st.sampled_from(("file", "hls")),
+    place=st.none() | TEXT.map("/in/{}".format),
+    found=media(),
+    turn=st.sampled_from((None, FIRST, SECOND)),
+)
+def test_any_folder_is_made_by_listed_options_and_its_words_are_places(
+    wanted: dict[str, Any],
+    ladder: bool,
+    mode: str,
+    place: str | None,
+    found: MediaFacts,
+    turn: int | None,
+) -> None:
+    renditions = [
+        {"resolution": "360p", "bitrate": "1M"},
+        {"resolution": "128x96", "name": "tiny_-1", "bitrate": "200k"},
+    ]
+    several = {} if ladder else {"renditions": renditions}
+    ours = {name: value for name, value in wanted.items() if name not in NOT_OF_A_LADDER}
+    where = {"output_mode": mode} | ({} if place is None else {"input": place})
+    spec = accepted("abr-h264" if ladder else "h264", ours | several | where)
+    plan = planned(spec, None if place is None else found)
+
+    argv = built(
+        lambda: transcode(
+            plan,
+            ffmpeg=PROGRAM,
+            source=place,
+            destination=Path("/out/.folder.part"),
+            threads=2,
+            turn=None if turn is None else Pass(number=turn, folder=Path("/scratch")),
+        )
+    )
+
+    check(argv, source=None if place is None else f"file:{place}", output=None, mark=MARK)
+
+
+@OFTEN
+@given(
+    wanted=wishes(),
     place=st.none() | TEXT.map("/in/{}".format),
     name=ADDRESS,
     found=media(),
@@ -212,7 +255,7 @@ def test_any_stream_is_made_by_listed_options_and_its_words_are_places(
     [
         ("-report",),
         ("-vstats_file", "x"),
-        ("-passlogfile", "x"),
+        ("-passlogfile", MARK),
         ("-dump_attachment", "x"),
         ("-/filter", "x"),
         ("-filter_complex_script", "x"),

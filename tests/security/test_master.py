@@ -2,29 +2,10 @@
 
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.integration.agents import Master
 from tests.security.attacker import WebServer
 from tests.security.target import Target
-
-
-@pytest.fixture
-def idle(target: Target) -> Iterator[Master]:
-    """The master, while no node takes anything."""
-    (node,) = [
-        node
-        for node in target.master.client.nodes().nodes
-        if node.address == target.agent.state.name
-    ]
-    target.master.client.drain(node.id)
-    try:
-        yield target.master
-    finally:
-        target.master.client.undrain(node.id)
 
 
 def is_read(pipe: Path) -> bool:
@@ -39,18 +20,20 @@ def is_read(pipe: Path) -> bool:
 
 
 def test_master_opens_neither_the_file_nor_the_host_of_a_job(
-    target: Target, idle: Master, web: WebServer
+    target: Target, web: WebServer
 ) -> None:
     pipe = target.media / "pipe.mp4"
     os.mkfifo(pipe)
     film = web.serve("film", target.film.read_bytes())
 
-    for location in (str(pipe), film):
-        job = target.attack(location, verify="decode", output=str(target.media / "never.mp4"))
-        for look in (idle.client.job, idle.client.logs, idle.client.attempts, idle.client.events):
-            look(job.id)
-        idle.client.cancel(job.id)
-        assert not is_read(pipe)
+    client = target.master.client
+    with target.idle():
+        for location in (str(pipe), film):
+            job = target.attack(location, verify="decode", output=str(target.out / "never.mp4"))
+            for look in (client.job, client.logs, client.attempts, client.events):
+                look(job.id)
+            client.cancel(job.id)
+            assert not is_read(pipe)
 
     assert web.asked == []
 

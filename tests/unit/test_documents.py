@@ -4,8 +4,12 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
-NAMED = re.compile(r"`([a-z_]+/test_[a-z_]+\.py)::(test_[a-z0-9_]+)`")
+NAMED = re.compile(r"`([a-z_]+/test_[a-z0-9_]+\.py)::(test_[a-z0-9_]+)`")
+TABLES = [("faults.md", "chaos", 50), ("security.md", "security", 25)]
+"""A document, the folder whose tests it places, and how many it names at least."""
 
 
 def names_in(file: Path) -> set[str]:
@@ -17,34 +21,41 @@ def names_in(file: Path) -> set[str]:
     }
 
 
-def named() -> set[tuple[str, str]]:
-    return set(NAMED.findall((ROOT / "docs" / "faults.md").read_text()))
+def named(document: str) -> set[tuple[str, str]]:
+    return set(NAMED.findall((ROOT / "docs" / document).read_text()))
 
 
-def test_every_test_that_the_table_of_faults_names_is_there() -> None:
+@pytest.mark.parametrize(("document", "_folder", "least"), TABLES)
+def test_every_test_that_a_table_names_is_there(document: str, _folder: str, least: int) -> None:
     missing = {
-        (file, test) for file, test in named() if test not in names_in(ROOT / "tests" / file)
+        (file, test)
+        for file, test in named(document)
+        if test not in names_in(ROOT / "tests" / file)
     }
 
-    assert len(named()) > 50
+    assert len(named(document)) > least
     assert missing == set()
 
 
-def test_every_test_of_a_fault_stands_in_the_table() -> None:
+@pytest.mark.parametrize(("document", "folder", "_least"), TABLES)
+def test_every_test_of_a_fault_or_an_attack_stands_in_its_table(
+    document: str, folder: str, _least: int
+) -> None:
     there = {
-        (f"chaos/{file.name}", test)
-        for file in (ROOT / "tests" / "chaos").glob("test_*.py")
+        (f"{folder}/{file.name}", test)
+        for file in (ROOT / "tests" / folder).glob("test_*.py")
         for test in names_in(file)
     }
 
-    assert there - named() == set()
+    assert there - named(document) == set()
 
 
-def test_every_row_names_a_test() -> None:
+@pytest.mark.parametrize(("document", "_folder", "_least"), TABLES)
+def test_every_row_names_a_test(document: str, _folder: str, _least: int) -> None:
     rows = [
         line
-        for line in (ROOT / "docs" / "faults.md").read_text().splitlines()
-        if line.startswith("| ") and not line.startswith("| fault ")
+        for line in (ROOT / "docs" / document).read_text().splitlines()
+        if line.startswith("| ") and not re.match(r"\| (fault|attack) ", line)
     ]
 
     assert [row for row in rows if not NAMED.search(row)] == []
