@@ -108,7 +108,6 @@ class MediaFlags:
             "loop": self.loop,
             "two_pass": self.two_pass or None,
             "renditions": None if not self.rendition else [_rendition(it) for it in self.rendition],
-            "output_mode": OutputMode.HLS if self.hls else None,
             "fit": self.fit,
             "upscale": self.upscale,
             "bit_depth": self.bit_depth,
@@ -122,6 +121,8 @@ class MediaFlags:
             "psnr": self.psnr or None,
             "ssim": self.ssim or None,
             "min_vmaf": self.min_vmaf,
+            # another flag may have said another
+            **({"output_mode": OutputMode.HLS} if self.hls else {}),
         }
 
 

@@ -67,6 +67,7 @@ def test_flags_of_picture_and_sound_are_parameters(master: StandInMaster, folder
     master.answers["/jobs"] = (201, JOB)
     flags = ["--max-bitrate", "2M", "--fit", "inside", "--no-upscale", "--audio-tracks", "1,3"]
     flags += ["--audio-channels", "stereo", "--audio-bitrate", "96k", "--verify", "decode"]
+    flags += ["--vmaf", "--psnr", "--ssim", "--min-vmaf", "93.5"]
 
     assert run(["jobs", "submit", "--scenario", "720p", "--container", "mkv", *flags]) == 0
 
@@ -80,6 +81,10 @@ def test_flags_of_picture_and_sound_are_parameters(master: StandInMaster, folder
         "audio_channels": "stereo",
         "audio_bitrate": "96k",
         "verify": "decode",
+        "vmaf": True,
+        "psnr": True,
+        "ssim": True,
+        "min_vmaf": 93.5,
     }
 
 
@@ -183,6 +188,21 @@ def test_status_shows_every_fact_nested_ones_too(
     assert facts["result.size_bytes"] == "1234"
     assert facts["parameters.input"] == "/media/a.mp4"
     assert facts["waiting_reason"] == "-"
+
+
+def test_status_shows_the_figures_of_the_quality(
+    master: StandInMaster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quality = {"vmaf": {"mean": 95.25, "p5": 91.125}, "ssim": {"mean": 0.987654}}
+    job = JOB | {"result": {"quality": quality, "rejected_rate": {"crf": 30, "vmaf": 88.5}}}
+    master.answers[f"/jobs/{JOB['id']}"] = (200, job)
+
+    assert run(["jobs", "status", JOB["id"]]) == 0
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["result.quality.vmaf.mean", "95.25"] in shown
+    assert ["result.quality.vmaf.p5", "91.125"] in shown
+    assert ["result.quality.ssim.mean", "0.988"] in shown
+    assert ["result.rejected_rate.crf", "30"] in shown
 
 
 def test_status_of_a_waiting_job_begins_with_why_and_how_long(
