@@ -15,13 +15,14 @@ from ffrtmp.config import WorkerSettings, child_environment, python_module
 
 CHECKS = ("check", "status", "detail")
 ENCODERS = ("device", "encoder", "8 bit", "10 bit")
+DECODERS = ("device", "decodes for", "8 bit", "10 bit")
 
 
 @with_session
 def doctor(session: Session, *, flags: AgentFlags) -> None:
     """Say what this host can do as a node, with the flags and settings of its agent.
 
-    Every encoder of every device is tried. The master is asked only where one is named. Exits 1
+    Every encoder of every device is tried, and what each GPU decodes. The master is asked only where one is named. Exits 1
     where the host could not work.
     """
     findings = _look(worker_settings(session.options, flags))
@@ -57,17 +58,20 @@ def _show(findings: Mapping[str, Any]) -> None:
     show_table(CHECKS, [(check["name"], check["status"], check["detail"]) for check in checks])
     if findings["encoders"]:
         write("\n")
-        show_table(ENCODERS, _encoder_rows(findings["encoders"]))
+        show_table(ENCODERS, _rows(findings["encoders"], "{encoder}"))
+    if findings["decoders"]:
+        write("\n")
+        show_table(DECODERS, _rows(findings["decoders"], "{hardware}:{codec}"))
 
 
-def _encoder_rows(trials: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[str]]:
-    """One row per device and encoder, whose trials at 8 and 10 bits stand side by side."""
+def _rows(trials: Sequence[Mapping[str, Any]], name: str) -> Iterator[Sequence[str]]:
+    """One row per device and ``name``, whose trials at 8 and 10 bits stand side by side."""
     cells: dict[tuple[str, str], dict[int, str]] = {}
     for trial in trials:
         said = "yes" if trial["works"] else f"no: {trial['reason']}"
-        cells.setdefault((trial["device"], trial["encoder"]), {})[trial["bits"]] = said
-    for (device, encoder), depths in cells.items():
-        yield device, encoder, depths.get(8, "-"), depths.get(10, "-")
+        cells.setdefault((trial["device"], name.format_map(trial)), {})[trial["bits"]] = said
+    for (device, named), depths in cells.items():
+        yield device, named, depths.get(8, "-"), depths.get(10, "-")
 
 
 def add_to(app: typer.Typer) -> None:

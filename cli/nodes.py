@@ -1,6 +1,6 @@
 """``ffrtmp nodes``: the hosts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import typer
@@ -68,8 +68,9 @@ def show_node(session: Session, node: NodeAnswer) -> None:
     running = [f"job {r.sequence_number} attempt {r.attempt}" for r in node.running]
     devices = {device.id: device_text(device) for device in node.devices}
     hardware = dict(node.hardware)
-    if "encoders" in hardware:
-        hardware["encoders"] = trials_text(hardware["encoders"])
+    for tested in ("encoders", "decoders"):
+        if tested in hardware:
+            hardware[tested] = trials_text(hardware[tested])
     facts = {"running": running, "devices": devices, "hardware": hardware}
     show_facts(node.model_dump() | facts)
 
@@ -83,17 +84,21 @@ def device_text(device: DeviceAnswer) -> str:
 
 
 def trials_text(trials: object) -> str:
-    """The test encodes of a node in one line: how many passed, and why the others did not.
+    """The test encodes or decodes of a node in one line: how many passed, and why the others did not.
 
     They are in the node's own words, so any of them may be missing.
     """
     said = [one for one in trials if isinstance(one, dict)] if isinstance(trials, list) else []
     failed = [
-        f"{one.get('device')} {one.get('encoder')} {one.get('bits')} bit: {one.get('reason')}"
+        f"{one.get('device')} {_tested(one)} {one.get('bits')} bit: {one.get('reason')}"
         for one in said
         if not one.get("works")
     ]
     return "; ".join([f"{len(said) - len(failed)} of {len(said)} tests passed", *failed])
+
+
+def _tested(trial: Mapping[str, object]) -> object:
+    return trial.get("encoder") or f"{trial.get('hardware')}:{trial.get('codec')}"
 
 
 def _abilities(capabilities: Iterable[str]) -> str:

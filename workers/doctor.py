@@ -2,7 +2,7 @@
 
 The settings come from the environment; ``--master`` says that they name a master to ask. Prints
 one JSON object: ``{"can_work", "checks": [{"name", "status", "detail"}], "devices", "gpus",
-"encoders"}``, the last two as a registration has them. Nothing is taken from an earlier look.
+"encoders", "decoders"}``, the last three as a registration has them. Nothing is taken from an earlier look.
 """
 
 import json
@@ -52,7 +52,7 @@ def findings(settings: WorkerSettings, *, is_master_named: bool) -> dict[str, An
         devices = [asdict(device) for device in found.devices]
     except FfmpegMissing as missing:
         seen = [Check(name="ffmpeg", status=Status.FAILED, detail=str(missing))]
-        facts = {"gpus": [gpu.facts() for gpu in gpus], "encoders": []}
+        facts = {"gpus": [gpu.facts() for gpu in gpus], "encoders": [], "decoders": []}
         devices = []
     checks = [
         *seen,

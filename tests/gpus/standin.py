@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from tests.gpus import standin_ffmpeg
 from workers.ffmpeg.binary import find_ffmpeg
 
 Mood = Literal[
@@ -23,6 +22,7 @@ Mood = Literal[
     "no_session",
     "one_session",
     "eight_bit",
+    "no_decoder",
     "fails_midway",
     "crash",
     "hang",
@@ -36,6 +36,7 @@ Mood = Literal[
 ``no_session``: all its sessions are taken by somebody else.
 ``one_session``: it encodes for one process at a time, and has no session for a second.
 ``eight_bit``: it encodes, but no 10 bit pictures.
+``no_decoder``: it encodes, but decodes nothing.
 ``fails_midway``: it opens, encodes 30 frames, and then fails; a shorter encode, as that of an
 agent that tries its encoders, works.
 ``crash``: the driver ends the process by SIGSEGV.
@@ -52,6 +53,14 @@ _BEHAVIOUR_FILE: Final = "gpus.json"
 _RUNS_FILE: Final = "runs.jsonl"
 _REAL: Final = "real-ffmpeg"
 _MISSING_FILE: Final = "missing-encoders"
+_SCRIPT: Final = f"""#!{sys.executable} -SI
+import sys
+
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from tests.gpus.standin_ffmpeg import main
+
+main()
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +91,7 @@ def write_standin(
     (folder / _MISSING_FILE).write_text(" ".join(missing_encoders))
     (folder / _REAL).symlink_to(find_ffmpeg(None))
     script = folder / "ffmpeg"
-    source = Path(standin_ffmpeg.__file__).read_text()
-    script.write_text(f"#!{sys.executable} -SI\n{source}")
+    script.write_text(_SCRIPT)
     script.chmod(0o755)
     return script
 

@@ -4,54 +4,44 @@ What uses no hardware encoder becomes the real ffmpeg at once, unchanged. What d
 real ffmpeg with a software encoder in its place, or fails as the GPU that it names does now (see
 ``gpus.json``; ``standin.Mood`` says what each behaviour is), with ffmpeg's own words and exit
 code. Standard library only, to start in milliseconds; the process stays the same one throughout,
-but for ``fails_midway``, where ffmpeg is its child.
+but for ``fails_midway``, where ffmpeg is its child. Its words are in ``standin_words``, what it
+makes of a command line in ``standin_argv``.
 """
 
 import itertools
 import os
 import sys
 
-CODECS = {
-    "nvenc": ("h264", "hevc", "av1"),
-    "qsv": ("h264", "hevc", "av1", "vp9"),
-    "vaapi": ("h264", "hevc", "av1", "vp9"),
-}
-SOFTWARE = {
-    "h264": ("libx264", "-preset", "ultrafast"),
-    "hevc": ("libx265", "-preset", "ultrafast", "-x265-params", "log-level=error"),
-    "av1": ("libsvtav1", "-preset", "12"),
-    "vp9": ("libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"),
-}
-SOFTWARE_CODECS = {encoder: codec for codec, (encoder, *_) in SOFTWARE.items()}
-ENCODER_OPTIONS = ("-c:v", "-codec:v", "-vcodec")
-DEVICE_OPTIONS = {"nvenc": "-gpu", "qsv": "-qsv_device", "vaapi": "-vaapi_device"}
-QUALITY_OPTIONS = ("-cq", "-qp", "-global_quality")
-DROPPED = {
-    *DEVICE_OPTIONS.values(),
-    *("-preset", "-tune", "-zerolatency", "-delay", "-bf", "-rc", "-rc_mode", "-forced-idr"),
-    *("-forced_idr", "-async_depth", "-low_power", "-b_ref_mode", "-rc-lookahead"),
-    *("-compression_level", "-init_hw_device", "-filter_hw_device"),
-}
-"""Options with a value that software encoders do not know, or know by other values."""
-PIXEL_FORMATS = (("nv12", "yuv420p"), ("p010le", "yuv420p10le"))
-CRF_PER_QUALITY = {("qsv", "av1"): 63 / 51, ("qsv", "vp9"): 63 / 51}
-CRF_PER_QUALITY |= {("vaapi", "av1"): 1 / 4, ("vaapi", "vp9"): 1 / 4}
-SMALLEST = (145, 49)
-"""Width and height below which NVENC refuses to encode."""
+from tests.gpus.standin_argv import (
+    CODECS,
+    DEVICE_OPTIONS,
+    ENCODER_OPTIONS,
+    SMALLEST,
+    SOFTWARE_CODECS,
+    decodes_on_gpu,
+    filters_of,
+    frame_size,
+    meets_wrong_memory,
+    software,
+    value_of,
+)
+from tests.gpus.standin_words import (
+    EINVAL,
+    FAILURES,
+    MIDWAY,
+    NO_CODEC,
+    NO_DECODER,
+    NO_DEPTH,
+    WRONG_MEMORY,
+    Failure,
+    encoding_failed,
+    end,
+    opening_failed,
+)
+
 MIDWAY_FRAMES = 30
-STARTING = ("works", "eight_bit", "one_session", "fails_midway")
+STARTING = ("works", "eight_bit", "no_decoder", "one_session", "fails_midway")
 """Behaviours of GPUs whose encoders open."""
-
-# how ffmpeg ends: the low byte of its error number
-EINVAL, EIO, ENOMEM, ENOSYS, EXTERNAL, UNKNOWN = 234, 251, 244, 218, 187, 171
-WORDS = {EINVAL: "Invalid argument", EIO: "Input/output error"}
-WORDS |= {ENOSYS: "Function not implemented", UNKNOWN: "Unknown error occurred"}
-WORDS |= {ENOMEM: "Cannot allocate memory", EXTERNAL: "Generic error in an external library"}
-
-Line = tuple[str, str]
-"""Level and words."""
-Failure = tuple[int, list[Line]]
-"""Exit code and lines."""
 
 
 def main() -> None:
@@ -106,6 +96,11 @@ def encode_on(gpu: str, behaviour: object, folder: str, codec: str, hardware: st
     failure = failure_of(behaviour, hardware, codec, gpu, argv)
     if failure is not None:
         end(opening_failed(failure, encoder), argv)
+    failure = decoding_failure_of(behaviour, hardware, argv)
+    if failure is not None:
+        end(failure, argv)
+    if decodes_on_gpu(argv, hardware) and argv[-2:] == ["null", "-"]:
+        os._exit(0)  # a test of decoders: nothing comes of it
     arguments = software(argv, codec, hardware)
     if behaviour == "fails_midway":
         encode_some(real, arguments, counted=f"{folder}/frames-{os.getpid()}")
@@ -124,12 +119,6 @@ def device(folder: str, hardware: str, argv: list[str]) -> tuple[str | None, obj
     asked = value_of(argv, DEVICE_OPTIONS[hardware])
     gpu = next(iter(gpus), None) if asked is None else asked
     return gpu, gpus.get(gpu or "", "absent")
-
-
-def value_of(argv: list[str], option: str) -> str | None:
-    """The value of the last such option."""
-    values = [value for name, value in itertools.pairwise(argv) if name == option]
-    return values[-1] if values else None
 
 
 def record(folder: str, **run: object) -> None:
@@ -215,12 +204,23 @@ def failure_of(
     """How a GPU fails to open its encoder; None where it opens."""
     if isinstance(behaviour, dict) and codec in behaviour["fail_codecs"]:
         return NO_CODEC[hardware]
-    if behaviour == "eight_bit" and "p010" in str(value_of(argv, "-vf")):
+    if behaviour == "eight_bit" and "p010" in filters_of(argv):
         return NO_DEPTH[hardware]
     if isinstance(behaviour, dict) or behaviour in STARTING:
         return too_small(hardware, argv)
     code, lines = FAILURES[hardware, str(behaviour)]
     return code, [(level, words.replace("{gpu}", gpu)) for level, words in lines]
+
+
+def decoding_failure_of(behaviour: object, hardware: str, argv: list[str]) -> Failure | None:
+    """How frames fail to reach the encoder of a GPU; None where they do."""
+    if meets_wrong_memory(argv, hardware):
+        return WRONG_MEMORY
+    # what uploads also takes frames that were decoded in software, which QSV's decoders never do
+    has_way_out = "hwupload" in filters_of(argv) and hardware != "qsv"
+    if behaviour == "no_decoder" and decodes_on_gpu(argv, hardware) and not has_way_out:
+        return NO_DECODER[hardware]
+    return None
 
 
 def too_small(hardware: str, argv: list[str]) -> Failure | None:
@@ -230,170 +230,3 @@ def too_small(hardware: str, argv: list[str]) -> Failure | None:
         return None
     why = "Frame Dimension less than the minimum supported value."
     return EINVAL, [("error", f"InitializeEncoder failed: invalid param (8): {why}")]
-
-
-def frame_size(argv: list[str]) -> tuple[int, int] | None:
-    """Of the output: what the filters pad to, else the size of the synthetic source."""
-    import re
-
-    text = " ".join(argv)
-    found = re.findall(r"\bpad=(\d+):(\d+)", text) or re.findall(r"\bs(?:ize)?=(\d+)x(\d+)", text)
-    return (int(found[-1][0]), int(found[-1][1])) if found else None
-
-
-def software(argv: list[str], codec: str, hardware: str) -> list[str]:
-    """The same command line for a software encoder."""
-    out: list[str] = []
-    values = iter(argv)
-    for option in values:
-        if option in DROPPED:
-            next(values, None)
-        elif option in ENCODER_OPTIONS:
-            next(values)
-            out += ["-c:v", *SOFTWARE[codec]]
-        elif option in QUALITY_OPTIONS:
-            quality = float(next(values)) * CRF_PER_QUALITY.get((hardware, codec), 1)
-            out += ["-crf", str(round(quality))]
-        elif option == "-vf":
-            filters = next(values).removesuffix(",hwupload")
-            for own, software_format in PIXEL_FORMATS:
-                filters = filters.replace(f"format={own}", f"format={software_format}")
-            out += ["-vf", filters]
-        elif option == "-b:v":
-            bits = next(values)
-            out += ["-b:v", bits] if bits != "0" else []
-        elif option == "-maxrate" and codec == "av1":
-            out += ["-svtav1-params", "pred-struct=1", "-maxrate", next(values)]
-        else:
-            out.append(option)
-    return out
-
-
-def end(failure: Failure, argv: list[str]) -> None:
-    """Say this as ffmpeg would and end."""
-    code, lines = failure
-    loglevel = value_of(argv, "-loglevel") or value_of(argv, "-v") or "info"
-    for level, words in lines:
-        sys.stderr.write(marked(level, words) if "level" in loglevel else f"{words}\n")
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def marked(level: str, words: str) -> str:
-    """A line with its level, which stands after the names of who says it."""
-    names, mark, rest = words.rpartition("] ") if words[0] == "[" else ("", "", words)
-    return f"{names}{mark}[{level}] {rest}\n"
-
-
-def opening_failed(failure: Failure, encoder: str) -> Failure:
-    """All that ffmpeg says where its encoder does not open, or the device before it."""
-    code, lines = failure
-    if any("Device creation failed" in words for _, words in lines):
-        return failure
-    stream, context = contexts(encoder)
-    opening = "Error while opening encoder - maybe incorrect parameters such as bit_rate, rate,"
-    return code, [
-        *own_words(lines, encoder),
-        ("error", f"{context} {opening} width or height."),
-        ("error", f"[vf#0:0 @ 0x55d0c0de1980] Error sending frames to consumers: {WORDS[code]}"),
-        ("error", f"{context} Could not open encoder before EOF"),
-        ("error", f"{stream} Terminating thread with return code -22 (Invalid argument)"),
-    ]
-
-
-def encoding_failed(failure: Failure, encoder: str) -> Failure:
-    """All that ffmpeg says where an open encoder fails."""
-    code, lines = failure
-    stream, context = contexts(encoder)
-    number = f"{code - 256} ({WORDS[code]})"
-    return code, [
-        *own_words(lines, encoder),
-        ("error", f"{context} Error submitting video frame to the encoder"),
-        ("error", f"{context} Error encoding a frame: {WORDS[code]}"),
-        ("error", f"{stream} Task finished with error code: {number}"),
-        ("error", f"{stream} Terminating thread with return code {number}"),
-    ]
-
-
-def contexts(encoder: str) -> tuple[str, str]:
-    """How ffmpeg marks lines of the stream, and of its encoder."""
-    stream = f"[vost#0:0/{encoder} @ 0x55d0c0de08c0]"
-    return stream, f"{stream} [enc:{encoder} @ 0x55d0c0de0380]"
-
-
-def own_words(lines: list[Line], encoder: str) -> list[Line]:
-    """Lines as the encoder itself says them."""
-    return [(level, f"[{encoder} @ 0x55d0c0de0440] {words}") for level, words in lines]
-
-
-def errors(code: int, *words: str) -> Failure:
-    """A failure told in errors only."""
-    return code, [("error", line) for line in words]
-
-
-def none_capable(level: str, words: str) -> Failure:
-    """How NVENC ends where no GPU does what is asked."""
-    return EXTERNAL, [(level, words), NONE_CAPABLE]
-
-
-def without_display(code: int, words: str) -> Failure:
-    """How ffmpeg ends where a device named for QSV or VAAPI cannot be opened."""
-    lines = [
-        ("error", f"[VAAPI @ 0x55d0c0de3440] {words}"),
-        ("error", f"Device creation failed: {code - 256}."),
-        ("fatal", f"Error parsing global options: {WORDS[code]}"),
-    ]
-    return code, lines
-
-
-NONE_CAPABLE: Line = ("fatal", "No capable devices found")
-NO_DISPLAY = without_display(EINVAL, "No VA display found for device {gpu}.")
-OLD_DISPLAY = without_display(
-    EIO, "Failed to initialise VAAPI connection: -1 (unknown libva error)."
-)
-NO_CODEC = {
-    "nvenc": none_capable("warning", "Codec not supported"),
-    "qsv": errors(ENOSYS, "Current codec type is unsupported"),
-    "vaapi": errors(ENOSYS, "No usable encoding profile found."),
-}
-NO_DEPTH = {
-    "nvenc": none_capable("warning", "10 bit encode not supported"),
-    "qsv": errors(ENOSYS, "Current pixel format is unsupported"),
-    "vaapi": errors(ENOSYS, "No usable encoding profile found."),
-}
-MIDWAY = {
-    "nvenc": errors(ENOMEM, "EncodePicture failed!: out of memory (10): "),
-    "qsv": errors(EIO, "Error during encoding: device failed (-17)"),
-    "vaapi": errors(EIO, "Failed to end picture encode issue: 24 (internal encoding error)."),
-}
-FAILURES = {
-    ("nvenc", "absent"): (EXTERNAL, [NONE_CAPABLE]),
-    ("nvenc", "no_encoder"): none_capable(
-        "error", "OpenEncodeSessionEx failed: unsupported device (2): (no details)"
-    ),
-    ("nvenc", "no_session"): none_capable(
-        "error", "OpenEncodeSessionEx failed: out of memory (10): (no details)"
-    ),
-    ("nvenc", "no_device"): errors(
-        UNKNOWN,
-        "dl_fn->cuda_dl->cuInit(0) failed -> "
-        "CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected",
-    ),
-    ("nvenc", "driver_too_old"): errors(
-        ENOSYS,
-        "Driver does not support the required nvenc API version. Required: 13.0 Found: 12.1",
-        "The minimum required Nvidia driver for nvenc is 570.0 or newer",
-    ),
-    ("qsv", "no_session"): errors(UNKNOWN, "Error creating a MFX session: -9."),
-    ("vaapi", "no_session"): errors(
-        EIO, "Failed to create encode pipeline configuration: 2 (resource allocation failed)."
-    ),
-}
-for family in ("qsv", "vaapi"):
-    FAILURES[family, "absent"] = FAILURES[family, "no_device"] = NO_DISPLAY
-    FAILURES[family, "driver_too_old"] = OLD_DISPLAY
-    FAILURES[family, "no_encoder"] = NO_CODEC[family]
-
-
-if __name__ == "__main__":
-    main()

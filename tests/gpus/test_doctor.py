@@ -96,6 +96,8 @@ def test_two_gpus_show_what_each_encodes_and_why_not(tmp_path: Path, host: Host)
         "no: 10 bit encode not supported",
     ]
     assert said["gpu1", "av1_nvenc"].startswith("no: OpenEncodeSessionEx failed: unsupported")
+    assert said["gpu0", "nvenc:hevc"].split() == ["yes", "-"]
+    assert ("gpu1", "nvenc:hevc") not in said
 
 
 def test_json_has_devices_gpus_and_every_test(tmp_path: Path, host: Host) -> None:
@@ -110,6 +112,14 @@ def test_json_has_devices_gpus_and_every_test(tmp_path: Path, host: Host) -> Non
     assert "gpu:av1:10bit" in answer["devices"][1]["capabilities"]
     assert answer["gpus"][0]["encoders"] == ["av1_nvenc", "h264_nvenc", "hevc_nvenc"]
     assert {(t["device"], t["bits"]) for t in answer["encoders"]} >= {("cpu", 8), ("gpu0", 10)}
+    assert {
+        "device": "gpu0",
+        "hardware": "nvenc",
+        "codec": "hevc",
+        "bits": 10,
+        "works": True,
+        "reason": None,
+    } in answer["decoders"]
 
 
 def test_doctor_tries_again_what_worked_before(tmp_path: Path, host: Host) -> None:

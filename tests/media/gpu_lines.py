@@ -138,6 +138,41 @@ GPU_FAILURES: tuple[GpuLine, ...] = (
         "Failed to create encode pipeline configuration: %d (%s).",
         "Failed to create encode pipeline configuration: 14 (the requested VAEntryPoint is not supported).",
     ),
+    (
+        "libavutil/cuda_check.h",
+        _CUDA_ERROR,
+        "decoder->cvdl->cuvidCreateDecoder(&decoder->decoder, params) failed -> CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected",
+    ),
+    (
+        "libavutil/cuda_check.h",
+        "%s failed",
+        "decoder->cvdl->cuvidDecodePicture(decoder->decoder, &ctx->pic_params) failed",
+    ),
+    ("nvdec.c", "Failed loading nvcuvid.", "Failed loading nvcuvid."),
+    ("nvdec.c", "No decoder surfaces left", "No decoder surfaces left"),
+    ("qsvdec.c", _MFX_ERROR, "Error during QSV decoding.: device failed (-17)"),
+    ("qsvdec.c", _MFX_ERROR, "Error initializing the MFX video decoder: device failed (-17)"),
+    (
+        "libavfilter/qsvvpp.c",
+        "Failed to create a qsvvpp",
+        "Failed to create a qsvvpp: device failed (-17)",
+    ),
+    ("libavfilter/qsvvpp.c", _MFX_ERROR, "Error running VPP: device failed (-17)"),
+    (
+        "vaapi_decode.c",
+        "Failed to end picture decode issue: %d (%s).",
+        "Failed to end picture decode issue: 23 (internal decoding error).",
+    ),
+    (
+        "vaapi_decode.c",
+        "Failed to create decode context: %d (%s).",
+        "Failed to create decode context: 2 (resource allocation failed).",
+    ),
+    (
+        "libavfilter/vaapi_vpp.c",
+        "Failed to create processing pipeline config: %d (%s).",
+        "Failed to create processing pipeline config: 14 (the requested VAEntryPoint is not supported).",
+    ),
 )
 """A GPU that should do it does not."""
 
@@ -201,6 +236,42 @@ GPU_LIMITS: tuple[GpuLine, ...] = (
         "vaapi_encode.c",
         "Hardware does not support encoding at size %dx%d (constraints: width %d-%d height %d-%d).",
         "Hardware does not support encoding at size 64x64 (constraints: width 128-4096 height 128-4096).",
+    ),
+    (
+        "nvdec.c",
+        "Hardware is lacking required capabilities",
+        "Hardware is lacking required capabilities",
+    ),
+    (
+        "nvdec.c",
+        "Video width %d not within range from %d to %d",
+        "Video width 8192 not within range from 48 to 4096",
+    ),
+    (
+        "nvdec.c",
+        "Video macroblock count %d exceeds maximum of %d",
+        "Video macroblock count 131072 exceeds maximum of 65536",
+    ),
+    (
+        "vaapi_decode.c",
+        "No support for codec %s profile %d.",
+        "No support for codec av1 profile 0.",
+    ),
+    (
+        "vaapi_decode.c",
+        "Codec %s profile %d not supported for hardware decode.",
+        "Codec h264 profile 110 not supported for hardware decode.",
+    ),
+    (
+        "av1dec.c",
+        "Your platform doesn't support hardware accelerated AV1 decoding.",
+        "Your platform doesn't support hardware accelerated AV1 decoding.",
+    ),
+    ("qsvdec.c", _MFX_ERROR, "Error initializing the MFX video decoder: unsupported (-3)"),
+    (
+        "qsvdec.c",
+        _MFX_ERROR,
+        "Error initializing the MFX video decoder: invalid video parameters (-15)",
     ),
 )
 """A GPU that works cannot do this."""

@@ -188,3 +188,7 @@ def test_trials_show_how_many_passed_and_why_the_others_did_not() -> None:
         "1 of 2 tests passed; gpu0 av1_nvenc 10 bit: No capable devices found"
     )
     assert trials_text("?") == "0 of 0 tests passed"
+    decodes = {"device": "gpu0", "hardware": "qsv", "codec": "vp9", "bits": 8, "works": False}
+    assert trials_text([decodes | {"reason": "unsupported"}]) == (
+        "0 of 1 tests passed; gpu0 qsv:vp9 8 bit: unsupported"
+    )

@@ -107,6 +107,10 @@ _INCAPABLE = (
     r"|parameters are not supported by the QSV runtime|This version of runtime doesn't support"
     r"|No usable (encoding|render target)|RT format \S+ not supported by driver"
     r"|Driver does not support (any|encoding|\S+ RC mode)\b|Hardware does not support encoding"
+    r"|^Hardware is lacking required capabilities$|^No support for codec \S+ profile -?\d+\.$"
+    r"|^Video (width|height) \d+ not within range from|^Video macroblock count \d+ exceeds maximum"
+    r"|not supported for hardware decode\.$|support hardware accelerated \w+ decoding\.$"
+    r"|Error initializing the MFX video decoder: (unsupported|(incompatible|invalid) video param)"
 )
 # What a device that should do it fails at.
 _NVENC = (
@@ -121,6 +125,7 @@ _NVENC = (
     r"|Driver does not support the required nvenc API|The minimum required Nvidia driver for nvenc"
     r"|No (CUDA |NVENC )?capable devices found|Requested GPU \d+, but only \d+ GPUs"
     r"|Provided device doesn't support required NVENC features"
+    r"|\bcuvid[A-Z]\w+\(.{0,200}\) failed|Failed loading nvcuvid|^No decoder surfaces left$"
 )
 _QSV = (
     r"Error creating a MFX |Error initializing (an|an internal|the) MFX |Error during set display"
@@ -128,11 +133,14 @@ _QSV = (
     r"|Error (during encoding|initializing the encoder|synchronizing the operation): .+ \(-?\d+\)$"
     r"|(device failed|device lost|GPU Hang) \(-\d+\)"
     r"|Error (querying( \(IOSurf\))?|retrieving) (the )?enc\w+ param"
+    r"|Error (during QSV decoding\.|initializing the MFX video decoder|querying IO surface"
+    r"|querying VPP params|running VPP): .+ \(-?\d+\)$|Failed to create a qsvvpp"
 )
 _VAAPI = (
     r"Failed to initiali[sz]e VAAPI|Failed to create a? ?VAAPI|(No|open a) VA display\b"
     r"|Device creation failed|hardware device setup failed"
-    r"|Failed to (begin|end) picture encode|Failed to upload encode parameters"
+    r"|Failed to (begin|end) picture (en|de)code|Failed to upload (en|de)code parameters"
+    r"|Failed to create (decode (configuration|context)|processing pipeline)"
     r"|Failed to sync (surface|to (output buffer|picture) completion)"
     r"|Failed to (map|unmap) output buffers|Failed to create (temp )?encode pipeline"
     r"|Failed to [a-z ]{1,40}(image|surface)[^:]{0,80}: \d+ \("

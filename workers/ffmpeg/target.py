@@ -14,15 +14,31 @@ SOFTWARE_ENCODERS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Coded:
+    """A kind of compressed picture, as a decoder distinguishes them; all are 4:2:0.
+
+    ``codec`` is ffmpeg's short name, as of ``VideoFacts``.
+    """
+
+    codec: str
+    bit_depth: int
+
+    def __str__(self) -> str:
+        return self.codec if self.bit_depth == 8 else f"{self.codec}:{self.bit_depth}bit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One device and the way it is spoken to.
 
     ``address`` is the GPU's index for NVENC (``0``), the render node's path for QSV and VAAPI
-    (``/dev/dri/renderD128``), None for the CPU.
+    (``/dev/dri/renderD128``), None for the CPU. ``decodes`` is what a GPU was seen to decode into
+    its own memory, scale there and encode.
     """
 
     hardware: Hardware = Hardware.CPU
     address: str | None = None
+    decodes: frozenset[Coded] = frozenset()
 
 
 CPU: Final = Target()

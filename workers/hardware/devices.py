@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,13 +13,15 @@ from workers.ffmpeg.binary import version
 from workers.ffmpeg.target import CPU, Target
 from workers.gstreamer.found import Absent, Gstreamer, find_gstreamer, known_gstreamer
 from workers.hardware import host
+from workers.hardware.decoders import Decode, DecodeTrial, decodes_of, try_decoders
 from workers.hardware.encoders import encodes_of, try_encoders
 from workers.hardware.gpus import Gpu
 from workers.hardware.remembered import remember, remembered
 from workers.hardware.trial import Encode, Trial
 
 Targets = Mapping[str, Mapping[Hardware, Target]]
-"""By device id and encoder family: how to speak to an encoder that works."""
+"""By device id and encoder family: how to speak to an encoder that works, and what is decoded
+for it."""
 MAX_GPUS_SHOWN: Final = 64
 """What a registration says anything of: it has to fit a request."""
 
@@ -28,8 +30,8 @@ MAX_GPUS_SHOWN: Final = 64
 class FoundDevices:
     """What test encodes showed of this host.
 
-    ``devices`` begins with the CPU and has only those GPUs on which some encoder works; ``gpus``
-    and ``trials`` are all that was looked at.
+    ``devices`` begins with the CPU and has only those GPUs on which some encoder works; ``gpus``,
+    ``trials`` and ``decoded`` are all that was looked at.
     """
 
     devices: tuple[Device, ...]
@@ -37,14 +39,17 @@ class FoundDevices:
     gpus: tuple[Gpu, ...]
     trials: tuple[Trial, ...]
     gstreamer: Gstreamer | Absent
+    decoded: tuple[DecodeTrial, ...] = ()
 
     def facts(self) -> dict[str, Any]:
-        """For ``NodeRegistration.hardware``: ``gpus`` and ``encoders``, JSON-able."""
+        """For ``NodeRegistration.hardware``, JSON-able: ``gpus``, ``encoders``, ``decoders`` and
+        ``gstreamer``."""
         shown = self.gpus[:MAX_GPUS_SHOWN]
         names = {CPU_DEVICE, *(gpu.id for gpu in shown)}
         return {
             "gpus": [gpu.facts() | _summary(_of(self.trials, gpu.id)) for gpu in shown],
             "encoders": [_plain(t) for t in self.trials if t.encode.device in names],
+            "decoders": [_decoded(t) for t in self.decoded if t.decode.device in names],
             "gstreamer": _said(self.gstreamer),
         }
 
@@ -57,14 +62,16 @@ def found_devices(
     gpu_slots: int,
     cache_folder: Path | None = None,
 ) -> FoundDevices:
-    """Try every encoder of the CPU and of these GPUs; FfmpegMissing if ffmpeg does not run.
+    """Try every encoder of the CPU and of these GPUs, and what these GPUs decode.
+
+    FfmpegMissing if ffmpeg does not run.
 
     Trials that worked are remembered in ``cache_folder`` for as long as ffmpeg, driver and card
     stay the same; those that did not are run again, because drivers get repaired. None runs all.
     """
     wanted = {CPU_DEVICE: (CPU,), **{gpu.id: gpu.targets for gpu in gpus}}
     identities = {CPU_DEVICE: "", **{gpu.id: gpu.identity for gpu in gpus}}
-    trials = _trials(ffmpeg, wanted, identities, cache_folder)
+    trials, decoded = _trials(ffmpeg, wanted, identities, cache_folder)
     gstreamer = _gstreamer(cache_folder)
     cpu = Device(
         id=CPU_DEVICE,
@@ -79,10 +86,11 @@ def found_devices(
     ]
     return FoundDevices(
         devices=(cpu, *found),
-        targets={device.id: _targets(_of(trials, device.id)) for device in (cpu, *found)},
+        targets={device.id: _targets(_of(trials, device.id), decoded) for device in (cpu, *found)},
         gpus=tuple(gpus),
         trials=trials,
         gstreamer=gstreamer,
+        decoded=decoded,
     )
 
 
@@ -98,27 +106,35 @@ def _trials(
     wanted: Mapping[str, Sequence[Target]],
     identities: Mapping[str, str],
     cache_folder: Path | None,
-) -> tuple[Trial, ...]:
-    if cache_folder is None:
-        return try_encoders(ffmpeg, wanted)
+) -> tuple[tuple[Trial, ...], tuple[DecodeTrial, ...]]:
     key = f"{ffmpeg} {version(ffmpeg)} {ffmpeg.stat().st_mtime_ns}"
-    before = remembered(cache_folder, ffmpeg=key)
-    words = {
+    before = frozenset() if cache_folder is None else remembered(cache_folder, ffmpeg=key)
+    encodes = {
         encode: _word(encode, identities[device])
         for device, targets in wanted.items()
         for encode in encodes_of(device, targets)
     }
-    known = {encode for encode, word in words.items() if word in before}
-    trials = try_encoders(ffmpeg, wanted, known=known)
-    now = {words[trial.encode] for trial in trials if trial.works}
-    if now != before:
+    trials = try_encoders(
+        ffmpeg, wanted, known={e for e, word in encodes.items() if word in before}
+    )
+    decodes = {d: _decode_word(d, identities[d.device]) for d in decodes_of(trials)}
+    known = {decode for decode, word in decodes.items() if word in before}
+    decoded = try_decoders(ffmpeg, tuple(decodes), known=known)
+    now = {encodes[t.encode] for t in trials if t.works}
+    now |= {decodes[t.decode] for t in decoded if t.works}
+    if cache_folder is not None and now != before:
         remember(cache_folder, now, ffmpeg=key)
-    return trials
+    return trials, decoded
 
 
 def _word(encode: Encode, identity: str) -> str:
     bits = 10 if encode.is_ten_bit else 8
     return f"{encode.encoder} {bits} bit at {encode.target.address} of {identity}"
+
+
+def _decode_word(decode: Decode, identity: str) -> str:
+    target = decode.target
+    return f"{decode.coded} decoded by {target.hardware} at {target.address} of {identity}"
 
 
 def _of(trials: Iterable[Trial], device: str) -> list[Trial]:
@@ -146,8 +162,26 @@ def _said(gstreamer: Gstreamer | Absent) -> dict[str, Any]:
     return {"works": reason is None, "reason": reason}
 
 
-def _targets(trials: Iterable[Trial]) -> dict[Hardware, Target]:
-    return {t.encode.target.hardware: t.encode.target for t in trials if t.works}
+def _targets(trials: Iterable[Trial], decoded: Iterable[DecodeTrial]) -> dict[Hardware, Target]:
+    targets = {t.encode.target for t in trials if t.works}
+    able = [t.decode for t in decoded if t.works]
+    return {
+        target.hardware: replace(
+            target, decodes=frozenset(d.coded for d in able if d.target == target)
+        )
+        for target in targets
+    }
+
+
+def _decoded(trial: DecodeTrial) -> dict[str, Any]:
+    return {
+        "device": trial.decode.device,
+        "hardware": trial.decode.target.hardware.value,
+        "codec": trial.decode.coded.codec,
+        "bits": trial.decode.coded.bit_depth,
+        "works": trial.works,
+        "reason": trial.reason,
+    }
 
 
 def _plain(trial: Trial) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """One encoder tried on a few frames: its name alone proves nothing."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ REASON_LENGTH: Final = 200
 _PICTURE: Final = "testsrc2=size=320x240:rate=30"  # NVENC and some QSV encoders refuse smaller ones
 _FRAMES: Final = "5"
 _NVENC_SUMMARY: Final = "No capable devices found"  # follows what a GPU lacks
+_VAGUE: Final = (FailureClass.ENCODER, FailureClass.UNSUPPORTED)
 # what makes the try short; the codec's other flags do not change whether it works
 _FASTEST: Final = {
     Codec.H264: ("-preset", "ultrafast"),
@@ -97,21 +99,33 @@ class Patience:
 
 def run_trial(ffmpeg: Path, encode: Encode, patience: Patience) -> Trial:
     """Try it, for as long as ``patience`` allows."""
+    outcome = attempted(try_command(ffmpeg, encode), patience)
+    return Trial(encode=encode, works=outcome.works, reason=outcome.reason, is_hung=outcome.is_hung)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one trial ended; the fields are those of ``Trial``."""
+
+    works: bool
+    reason: str | None = None
+    is_hung: bool = False
+
+
+def attempted(command: Sequence[str], patience: Patience) -> Outcome:
+    """Run an ffmpeg for as long as ``patience`` allows, and say in a line why it failed."""
     seconds = patience.left_seconds()
     if seconds <= 0:
-        return Trial(encode=encode, works=False, reason="not tried: earlier tests took too long")
+        return Outcome(works=False, reason="not tried: earlier tests took too long")
     try:
-        end = run_bounded(
-            try_command(ffmpeg, encode), timeout_seconds=seconds, environment=MINIMAL_ENVIRONMENT
-        )
+        end = run_bounded(command, timeout_seconds=seconds, environment=MINIMAL_ENVIRONMENT)
     except OSError as error:
-        return Trial(encode=encode, works=False, reason=str(error))
+        return Outcome(works=False, reason=str(error))
     if end.return_code is None:
-        reason = f"took longer than {seconds:.0f} s"
-        return Trial(encode=encode, works=False, reason=reason, is_hung=True)
+        return Outcome(works=False, reason=f"took longer than {seconds:.0f} s", is_hung=True)
     if end.return_code == 0:
-        return Trial(encode=encode, works=True)
-    return Trial(encode=encode, works=False, reason=_reason(end.return_code, end.stderr))
+        return Outcome(works=True)
+    return Outcome(works=False, reason=_reason(end.return_code, end.stderr))
 
 
 def _reason(return_code: int, stderr: str) -> str:
@@ -120,7 +134,7 @@ def _reason(return_code: int, stderr: str) -> str:
     # What comes first is nearest to the cause; the rest says that the encoder did not open.
     if _NVENC_SUMMARY in failure.message:
         failure = classify(exit_code=exit_code, signal=signal, stderr=_first_line(stderr, "["))
-    elif failure.failure_class is FailureClass.ENCODER:
+    elif failure.failure_class in _VAGUE:
         first = _first_line(stderr, "[error]", "[fatal]")
         failure = classify(exit_code=exit_code, signal=signal, stderr=first or stderr)
     return failure.message.removeprefix(f"ffmpeg ended with exit code {exit_code}: ")[
