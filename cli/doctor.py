@@ -22,8 +22,8 @@ DECODERS = ("device", "decodes for", "8 bit", "10 bit")
 def doctor(session: Session, *, flags: AgentFlags) -> None:
     """Say what this host can do as a node, with the flags and settings of its agent.
 
-    Every encoder of every device is tried, and what each GPU decodes. The master is asked only where one is named. Exits 1
-    where the host could not work.
+    Every encoder of every device is tried, and what each GPU decodes. The master is asked only
+    where one is named. Exits 1 where the host could not work.
     """
     findings = _look(worker_settings(session.options, flags))
     if session.wants_json:

@@ -84,7 +84,7 @@ def device_text(device: DeviceAnswer) -> str:
 
 
 def trials_text(trials: object) -> str:
-    """The test encodes or decodes of a node in one line: how many passed, and why the others did not.
+    """The tests of a node's devices in one line: how many passed, and why the others did not.
 
     They are in the node's own words, so any of them may be missing.
     """

@@ -2,7 +2,8 @@
 
 The settings come from the environment; ``--master`` says that they name a master to ask. Prints
 one JSON object: ``{"can_work", "checks": [{"name", "status", "detail"}], "devices", "gpus",
-"encoders", "decoders"}``, the last three as a registration has them. Nothing is taken from an earlier look.
+"encoders", "decoders"}``, the last three as a registration has them. Nothing is taken from an
+earlier look.
 """
 
 import json

@@ -1,7 +1,8 @@
 """The pieces that ffmpeg's argument lists are put together from, purely.
 
 The filters are in ``filters``, the flags of each encoder in ``video_encoders``, those that choose
-a device in ``target``, sound and subtitles in ``mapping``.
+a device in ``target``, all of pictures that stay on a GPU in ``gpu_filters``, sound and subtitles
+in ``mapping``.
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ from ffrtmp.domain.media import Container
 from ffrtmp.domain.parameters import TEST_FPS
 from workers.errors import UnsupportedSpec
 from workers.ffmpeg.filters import picture_filters
+from workers.ffmpeg.gpu_filters import gpu_options
 from workers.ffmpeg.inputs import access
 from workers.ffmpeg.mapping import sound_options, subtitle_options
 from workers.ffmpeg.passes import FIRST, Pass
@@ -27,7 +29,8 @@ _FORMATS: Final = {Container.MP4: "mp4", Container.MKV: "matroska", Container.WE
 def opening(
     plan: Plan, ffmpeg: Path, target: Target, threads: int | None, turn: Pass | None = None
 ) -> tuple[str, ...]:
-    """What every argv begins with; UnsupportedSpec where the target cannot encode the codec."""
+    """What every argv begins with, to some options of its first input; UnsupportedSpec where the
+    target cannot encode the codec."""
     if not has_encoder(target, plan.codec):
         raise UnsupportedSpec(f"{target.hardware} has no encoder for {plan.codec}")
     return (
@@ -36,6 +39,7 @@ def opening(
         *("-nostats", "-progress", "pipe:1"),
         *(("-abort_on", "empty_output") if turn is None or turn.number != FIRST else ()),
         *device_options(target),
+        *gpu_options(plan, target),
         *share(threads),
     )
 

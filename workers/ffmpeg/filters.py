@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Final
 
 from workers.ffmpeg.facts import UNTAGGED
+from workers.ffmpeg.gpu_filters import arrival, scaled, stays_on_gpu
 from workers.ffmpeg.pictures import PicturePlan
 from workers.ffmpeg.plan import BT709, Plan
 from workers.ffmpeg.target import Target, pixel_filters
@@ -18,6 +19,8 @@ _HDR_METADATA: Final = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
 
 def picture_filters(plan: Plan, picture: PicturePlan, target: Target) -> str:
     """The filter chain of one picture, as ``-vf`` has it."""
+    if stays_on_gpu(plan, target):
+        return ",".join(_on_gpu(plan, picture, target))
     return ",".join(
         (
             *timing_filters(plan, picture),
@@ -28,6 +31,13 @@ def picture_filters(plan: Plan, picture: PicturePlan, target: Target) -> str:
             *pixel_filters(target, is_ten_bit=plan.bit_depth == 10),
         )
     )
+
+
+def _on_gpu(plan: Plan, picture: PicturePlan, target: Target) -> Iterator[str]:
+    yield from timing_filters(plan, picture)
+    yield from arrival(target, bit_depth=plan.bit_depth)
+    yield scaled(target, picture.frame, bit_depth=plan.bit_depth)
+    yield _shape(picture)
 
 
 def timing_filters(plan: Plan, picture: PicturePlan) -> Iterator[str]:

@@ -49,6 +49,13 @@ def _is_plain(video: VideoFacts) -> bool:
     )
 
 
+def gpu_options(plan: Plan, target: Target) -> tuple[str, ...]:
+    """What stands before the input of a plan whose pictures stay on the GPU."""
+    if not stays_on_gpu(plan, target):
+        return ()
+    return (*memory_options(target), *decoder_options(target))
+
+
 def memory_options(target: Target) -> tuple[str, ...]:
     """Global options beside those of the device: where frames live. QSV and VAAPI need none."""
     if target.hardware is not Hardware.NVENC:
