@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,20 @@ from tests.gpus.standin import (
     set_behaviour,
     write_standin,
 )
-from tests.media.specs import FFMPEG, command, plan, run
+from tests.media.specs import FFMPEG, command, make_clip, plan, run
 from tests.waiting import wait_until
 from workers.ffmpeg.binary import encoder_names, version
+from workers.ffmpeg.command import transcode
 from workers.ffmpeg.failures import classify
 from workers.ffmpeg.log import BoundedLog
+from workers.ffmpeg.plan import Plan
 from workers.ffmpeg.probe import probe
 from workers.ffmpeg.process import FfmpegProcess, ProcessEnd
-from workers.ffmpeg.target import CPU, Target
+from workers.ffmpeg.target import CPU, Coded, Target
 from workers.ffmpeg.verify import differences
 from workers.ffmpeg.video_encoders import has_encoder
-from workers.hardware.trial import Encode, try_command
+from workers.hardware.decoders import decode_command, decodes_of
+from workers.hardware.trial import Encode, Trial, try_command
 
 NODE = "/dev/dri/renderD128"
 NVENC = Target(hardware=Hardware.NVENC, address="0")
@@ -38,6 +42,10 @@ VAAPI = Target(hardware=Hardware.VAAPI, address=NODE)
 TARGETS = (NVENC, QSV, VAAPI)
 MOODS: list[Mood] = ["no_encoder", "no_session", "no_device", "driver_too_old"]
 QUIET = ["-loglevel", "error", "-f", "lavfi"]
+SOURCE_CLIP = (
+    *("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=0.6"),
+    *("-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast"),
+)
 WORKING: Behaviour = {"nvenc": {"0": "works"}, "qsv": {NODE: "works"}, "vaapi": {NODE: "works"}}
 
 
@@ -51,6 +59,33 @@ def argv(ffmpeg: Path, target: Target, **changes: Any) -> tuple[str, ...]:
 def encode(ffmpeg: Path, target: Target, **changes: Any) -> tuple[ProcessEnd, str]:
     """How such an encode ends and what it says."""
     return run(argv(ffmpeg, target, **changes))
+
+
+def able(target: Target) -> Target:
+    """The same, once it was seen to decode H.264."""
+    return replace(target, decodes=frozenset({Coded(codec="h264", bit_depth=8)}))
+
+
+def works(target: Target) -> Trial:
+    """A trial of H.264 that went well."""
+    encode = Encode(device="gpu0", target=target, codec=Codec.H264, is_ten_bit=False)
+    return Trial(encode=encode, works=True)
+
+
+def transcoded(ffmpeg: Path, clip: Path, target: Target) -> tuple[ProcessEnd, str, Plan]:
+    """How a transcode of a file ends, what it says, and what it should make."""
+    made = plan(probe(str(clip)), width=160, height=120, audio="none", fps=None)
+    end, log = run(
+        transcode(
+            made,
+            ffmpeg=ffmpeg,
+            source=str(clip),
+            destination=ffmpeg.parent / "out.mp4",
+            threads=1,
+            target=target,
+        )
+    )
+    return end, log, made
 
 
 @pytest.mark.parametrize("rate", ["crf", "bits", "live", "source"])
@@ -184,6 +219,52 @@ def test_gpu_with_one_session_refuses_a_second_until_the_first_is_over(tmp_path:
     assert (end.exit_code, "OpenEncodeSessionEx failed: out of memory" in log) == (187, True)
     process.close()
     assert encode(ffmpeg, NVENC)[0].exit_code == 0
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.hardware)
+def test_gpu_decodes_scales_and_encodes_what_was_asked(tmp_path: Path, target: Target) -> None:
+    ffmpeg = write_standin(tmp_path / "gpus", behaviour=WORKING)
+    clip = make_clip(tmp_path / "in.mkv", *SOURCE_CLIP)
+
+    end, log, made = transcoded(ffmpeg, clip, able(target))
+
+    assert end.exit_code == 0, log
+    assert "-hwaccel" in hardware_runs(ffmpeg.parent)[-1].argv
+    facts = probe(str(ffmpeg.parent / "out.mp4"), count_frames=True)
+    assert differences(made, made.pictures[0], facts) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "failure"), [(NVENC, None), (VAAPI, None), (QSV, FailureClass.INCAPABLE)]
+)
+def test_gpu_that_decodes_nothing_takes_frames_of_the_cpu_where_ffmpeg_can_fall_back(
+    tmp_path: Path, target: Target, failure: FailureClass | None
+) -> None:
+    moods: Behaviour = {target.hardware.value: {str(target.address): "no_decoder"}}
+    ffmpeg = write_standin(tmp_path / "gpus", behaviour=moods)
+    clip = make_clip(tmp_path / "in.mkv", *SOURCE_CLIP)
+
+    end, log, _ = transcoded(ffmpeg, clip, able(target))
+
+    ended = end.exit_code or 0
+    found = classify(exit_code=ended, signal=None, stderr=log) if ended else None
+    assert (found and found.failure_class) == failure, log
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.hardware)
+@pytest.mark.parametrize("filters", ["scale=64:64", "pad=800:800", "transpose"])
+def test_filter_of_the_cpu_does_not_take_frames_of_a_gpu(
+    tmp_path: Path, target: Target, filters: str
+) -> None:
+    ffmpeg = write_standin(tmp_path / "gpus", behaviour=WORKING)
+    command = list(decode_command(ffmpeg, decodes_of([works(target)])[0]))
+    at = command.index("-vf") + 1
+    command[at] = f"{filters},{command[at]}"
+
+    end, log = run(tuple(command))
+
+    assert end.exit_code == 218
+    assert "Impossible to convert between the formats" in log
 
 
 def test_crash_of_a_driver_ends_by_its_signal(tmp_path: Path) -> None:
