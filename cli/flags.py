@@ -156,6 +156,12 @@ class AgentFlags:
             "--allow-network", help="network such as 10.0.0.0/8 to read inputs from; again for more"
         ),
     ] = None
+    s3_endpoint: Annotated[
+        str | None, typer.Option(help="URL of the service of s3 inputs and outputs [AWS]")
+    ] = None
+    s3_region: Annotated[str | None, typer.Option(help="its region [what the AWS files say]")] = (
+        None
+    )
     heartbeat_interval: Annotated[
         str | None, typer.Option(help="wait between heartbeats while idle [30s]")
     ] = None

@@ -243,6 +243,11 @@ class WorkerSettings(Settings):
     """Local outputs must lie under one of these or under ``work_dir``."""
     allow_networks: list[Network] = []
     """Where remote inputs may lie besides public addresses."""
+    s3_endpoint: Annotated[str, AfterValidator(_url)] | None = None
+    """Service that s3 inputs and outputs are on; none is AWS. Credentials are no setting: they
+    are found in the agent's environment and AWS files."""
+    s3_region: Name | None = None
+    """Its region; none is what the AWS files say."""
     heartbeat_interval: Duration = 30.0
     busy_heartbeat_interval: Duration = 5.0
     poll_interval: Duration = 10.0

@@ -37,6 +37,7 @@ from workers.node import NodeFacts
 from workers.poller import Poller
 from workers.pools import Pool, queue_names
 from workers.registration import Registrar, Session
+from workers.remote.s3 import S3Access
 from workers.remote.stores import Stores
 from workers.room import Room
 from workers.runner import Runner
@@ -92,7 +93,10 @@ class Agent:
             describe=lambda: node.registration(settings, identity, facts, self._ledger),
             on_lost=lambda lost: recovery.drop_lost(self._ledger, lost),
         )
-        self._stores = Stores(allow_networks=self._places.allow_networks)
+        self._stores = Stores(
+            allow_networks=self._places.allow_networks,
+            s3=S3Access(endpoint=settings.s3_endpoint, region=settings.s3_region),
+        )
         self._delivery = Delivery(
             client=self._client,
             spool=self._spool,
@@ -372,4 +376,5 @@ def log_to_stderr() -> None:
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "botocore", "boto3", "s3transfer"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -22,7 +22,10 @@ HEALTHY_SECONDS = 30.0
 FAULTS_ALLOWED = 3
 FAULT_SECONDS = 600.0
 """More faults than allowed within this time mean that something ends every child."""
-SECRET_VARIABLES = (SETTINGS_VARIABLE, "MASTER_API_KEY", "FFMPEG_RTMP_API_KEY")
+SECRET_VARIABLES = (
+    *(SETTINGS_VARIABLE, "MASTER_API_KEY", "FFMPEG_RTMP_API_KEY"),
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+)
 log = logging.getLogger(__name__)
 
 

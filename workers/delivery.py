@@ -201,6 +201,7 @@ class Delivery:
                 self._send_away(parcel, journal.temporary, journal.location)
         except AttemptFailed as failure:
             discard(journal.temporary)
+            self._leave_nothing_sent(parcel.journal)
             self._record(parcel, failed(parcel.journal, failure))
             return
         self._record(parcel, parcel.journal.model_copy(update={"phase": Phase.PUBLISHED}))
@@ -265,7 +266,12 @@ class Delivery:
             # Without the disk the work is still delivered, only not by the next process.
             log.exception("cannot write the journal of %s", parcel.held)
 
+    def _leave_nothing_sent(self, journal: Journal) -> None:
+        if journal.location is not None and journal.upload.ids and not journal.is_ended:
+            self._stores.abandon(journal.location, journal.upload)
+
     def _forget(self, parcel: Parcel) -> None:
+        self._leave_nothing_sent(parcel.journal)
         discard(parcel.journal.temporary)
         self._ledger.remove(parcel.held)
         self._spool.remove(parcel.journal)

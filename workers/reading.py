@@ -1,20 +1,23 @@
 """How an attempt's children reach its source, and what they ran into on the way."""
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ffrtmp.domain.locations import is_live
+from ffrtmp.domain.locations import Kind, is_live, kind_of
 from ffrtmp.domain.retry import FailureClass
 from workers.addresses import AddressRefused, Networks, Pinned
 from workers.errors import AttemptFailed
 from workers.ffmpeg.child import NO_ENVIRONMENT
 from workers.ffmpeg.inputs import RTMP_PORT, takes_proxy
 from workers.gate import Gate
-from workers.sources import laid_out
+from workers.sources import laid_out, own_folder
+
+Fetch = Callable[[str, Path], Path]
+"""Brings an input into a folder and says where it lies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +49,20 @@ class Reading:
 
 
 @contextmanager
-def reading(source: str | None, *, folder: Path, networks: Networks) -> Iterator[Reading]:
+def reading(
+    source: str | None, *, folder: Path, networks: Networks, fetch: Fetch
+) -> Iterator[Reading]:
     """Let children read an absolute path or a URL within the block.
 
-    ``folder`` is the attempt's own, made and removed here. AttemptFailed where the source led to
+    ``folder`` is the attempt's own, made and removed here; ``fetch`` brings there what lies in
+    S3. AttemptFailed where the source led to
     a host that is refused, whatever came of it; other failures name the source as the job does.
     """
     with ExitStack() as stack:
-        location = stack.enter_context(laid_out(source, folder))
+        if source is not None and kind_of(source) is Kind.S3:
+            location: str | None = str(fetch(source, stack.enter_context(own_folder(folder))))
+        else:
+            location = stack.enter_context(laid_out(source, folder))
         gate = None
         if source is not None and takes_proxy(source):
             gate = stack.enter_context(Gate(networks))

@@ -217,6 +217,7 @@ class Runner:
             location,
             folder=self._spool.input_folder(work.journal),
             networks=self._places.allow_networks,
+            fetch=partial(self._fetch, work.held),
         )
         started = partial(self._started, work)
         with (
@@ -231,6 +232,14 @@ class Runner:
         work.limited_by = self._limiter.said(asked)
         name = f"{work.claim.job_id}-{work.claim.attempt}"
         return self._limiter.around(name, asked, output=work.temporary, scratch=scratch)
+
+    def _fetch(self, held: Held, location: str, folder: Path) -> Path:
+        def moved(at_bytes: int) -> None:
+            held.progress = Progress(phase="fetching", mark=f"fetching {at_bytes}")
+            check_not_stopped(held)
+
+        moved(0)
+        return self._stores.fetch(location, folder, moved)
 
     def _started(self, work: Work, process: ProcessIdentity) -> None:
         self._note(work, pid=process.pid, start_identity=process.start_identity)

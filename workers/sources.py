@@ -106,11 +106,18 @@ def laid_out(source: str | None, folder: Path) -> Iterator[str | None]:
     if source is None or not is_local(source):
         yield source
         return
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
+    with own_folder(folder):
         link = folder / tame(Path(source).name)
         link.symlink_to(source)
         yield str(link)
+
+
+@contextmanager
+def own_folder(folder: Path) -> Iterator[Path]:
+    """The folder, made here and removed again with all that is in it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

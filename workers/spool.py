@@ -69,6 +69,11 @@ class Journal(BaseModel):
     trace_parent: str | None = None
 
     @property
+    def is_ended(self) -> bool:
+        """True where only the report is left to do."""
+        return self.phase in (Phase.PUBLISHED, Phase.FAILED)
+
+    @property
     def is_finished(self) -> bool:
         """True where the work is done and only the master must hear of it."""
         return self.phase is not Phase.RUNNING

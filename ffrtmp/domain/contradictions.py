@@ -16,8 +16,8 @@ from ffrtmp.domain.media import (
     Verify,
 )
 from ffrtmp.domain.spec import JobSpec
-from ffrtmp.domain.unbuilt import ENGINE, missing
 
+ENGINE: Final = "engine"
 WEBM_CODECS: Final = (Codec.VP9, Codec.AV1)
 HLS_CODECS: Final = (Codec.H264, Codec.HEVC, Codec.AV1)
 FLV_AUDIO: Final = (Audio.AUTO, Audio.AAC, Audio.NONE)
@@ -39,8 +39,6 @@ def check(spec: JobSpec) -> None:
     for rule in (_engines, _outputs, _inputs, _containers, _streams, _passes, _ceilings, _sounds):
         for parameter, message in rule(spec):
             raise invalid(parameter, message)
-    for parameter in missing(spec):
-        raise invalid(parameter, "this release does not do that yet")
 
 
 def _engines(spec: JobSpec) -> Iterator[Fault]:

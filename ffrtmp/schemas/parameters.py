@@ -78,10 +78,7 @@ class RenditionAsked(Wire):
 
 
 class Parameters(Wire):
-    """What to do with the media; anything left out follows the scenario, then the defaults.
-
-    What this release does not do yet is refused by name.
-    """
+    """What to do with the media; anything left out follows the scenario, then the defaults."""
 
     input: Annotated[StrictStr, text_of(check_input)] | None = None
     """Path on the node, or a URL of http(s) or s3; for streams also of rtmp(s) or srt; none makes

@@ -13,7 +13,6 @@ from ffrtmp.domain.parameters import JobParameters, required_capability, resolve
 from ffrtmp.domain.placement import GSTREAMER_NEED
 from ffrtmp.domain.scenario import parse_scenario
 from ffrtmp.domain.spec import JobSpec
-from ffrtmp.domain.unbuilt import missing
 from ffrtmp.schemas import Parameters
 
 
@@ -21,12 +20,6 @@ def resolved(scenario: str = "h264", engine: Engine = Engine.AUTO, **given: Any)
     """The spec of a job, or what refuses it."""
     parameters: JobParameters = Parameters.model_validate(given).to_domain()
     return resolve(parse_scenario(scenario), parameters, engine)
-
-
-@pytest.fixture
-def everything_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if this release did all that jobs can say."""
-    monkeypatch.setattr("ffrtmp.domain.contradictions.missing", lambda _: ())
 
 
 @pytest.mark.parametrize(
@@ -56,9 +49,7 @@ def everything_built(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"renditions": [{"resolution": "720p", "crf": 99}]}, "renditions.0.crf"),
     ],
 )
-def test_contradiction_is_refused_by_name(
-    everything_built: None, given: dict[str, Any], field: str
-) -> None:
+def test_contradiction_is_refused_by_name(given: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         resolved(**given)
 
@@ -76,9 +67,7 @@ def test_contradiction_is_refused_by_name(
         ({"audio": "opus"}, "audio"),
     ],
 )
-def test_stream_refuses_what_leaves_no_file(
-    everything_built: None, given: dict[str, Any], field: str
-) -> None:
+def test_stream_refuses_what_leaves_no_file(given: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         resolved(output_mode="rtmp", rtmp_url="rtmp://host/app/name", **given)
 
@@ -92,14 +81,14 @@ def test_bitrate_of_av1_has_no_ceiling() -> None:
     assert refused.value.field == "parameters.max_bitrate"
 
 
-def test_two_passes_of_av1_are_refused(everything_built: None) -> None:
+def test_two_passes_of_av1_are_refused() -> None:
     with pytest.raises(InvalidRequest) as refused:
         resolved("av1", two_pass=True, bitrate="1M")
 
     assert refused.value.field == "parameters.two_pass"
 
 
-def test_gstreamer_is_refused_for_files(everything_built: None) -> None:
+def test_gstreamer_is_refused_for_files() -> None:
     with pytest.raises(InvalidRequest) as refused:
         resolved(engine=Engine.GSTREAMER)
 
@@ -131,7 +120,7 @@ def test_stream_by_gstreamer_needs_a_node_that_has_it() -> None:
     assert required_capability(spec) == GSTREAMER_NEED
 
 
-def test_ladder_scenario_makes_an_hls_folder_of_capped_renditions(everything_built: None) -> None:
+def test_ladder_scenario_makes_an_hls_folder_of_capped_renditions() -> None:
     spec = resolved("abr-720p-h264")
 
     assert (spec.output_mode, spec.makes_folder, spec.may_upscale) == ("hls", True, False)
@@ -164,9 +153,7 @@ def test_ladder_scenario_makes_an_hls_folder_of_capped_renditions(everything_bui
         ({"resource_limits": {"max_memory_mb": 512}}, "limits.max_memory_mb", 512),
     ],
 )
-def test_parameter_is_what_a_node_is_told(
-    everything_built: None, given: dict[str, Any], where: str, value: object
-) -> None:
+def test_parameter_is_what_a_node_is_told(given: dict[str, Any], where: str, value: object) -> None:
     assert attrgetter(where)(resolved(**given)) == value
 
 
@@ -188,25 +175,12 @@ def test_parameter_of_the_picture_is_what_a_node_is_told(
     assert getattr(rendition, where) == value
 
 
-def test_quality_gate_measures_vmaf(everything_built: None) -> None:
+def test_quality_gate_measures_vmaf() -> None:
     assert resolved(min_vmaf=93.5).quality.metrics == ("vmaf",)
 
 
-def test_two_passes_run_on_the_cpu(everything_built: None) -> None:
+def test_two_passes_run_on_the_cpu() -> None:
     assert resolved(two_pass=True, bitrate="1M").hardware == "cpu"
-
-
-def test_what_no_node_does_yet_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ffrtmp.domain.contradictions.missing", lambda _: ("psnr",))
-
-    with pytest.raises(InvalidRequest, match="this release does not do that yet") as refused:
-        resolved(psnr=True)
-
-    assert refused.value.field == "parameters.psnr"
-
-
-def test_nothing_of_a_usual_job_is_missing() -> None:
-    assert list(missing(resolved("1080p30-h264", input="/in.mp4", output="/out/a.mp4"))) == []
 
 
 @pytest.mark.parametrize(

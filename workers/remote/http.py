@@ -17,19 +17,13 @@ import httpx
 from ffrtmp.domain.retry import FailureClass
 from workers.addresses import AddressRefused, Lookup, Networks, permitted
 from workers.errors import AttemptFailed, OutputAway
-from workers.remote.items import Found, Item, Way, Whole
+from workers.remote.items import Found, Item, Upload, Way, Whole
+from workers.remote.shipping import MASTER_PLAYLIST, place_of
 
 TIMEOUTS: Final = {"connect": 10.0, "read": 120.0, "write": 60.0, "pool": 10.0}
 LATER: Final = (408, 425, 429)
 TAKEN: Final = (409, 412)
 ASKED_DIGEST: Final = {"Want-Repr-Digest": "sha-256=9"}
-_TYPES: Final = {
-    ".mp4": "video/mp4",
-    ".m4s": "video/iso.segment",
-    ".mkv": "video/x-matroska",
-    ".webm": "video/webm",
-    ".m3u8": "application/vnd.apple.mpegurl",
-}
 
 
 class JudgedNetwork(httpcore.NetworkBackend):
@@ -81,9 +75,10 @@ class HttpStore:
     ) -> None:
         self._pool.close()
 
-    def look(self, location: str) -> Found | None:
-        """What is there, as far as the server answers HEAD."""
-        status, headers = self._ask("HEAD", location, ASKED_DIGEST)
+    def look(self, location: str, *, is_folder: bool) -> Found | None:
+        """What is there, as far as the server answers HEAD; of a folder its playlist."""
+        place = place_of(location, MASTER_PLAYLIST) if is_folder else location
+        status, headers = self._ask("HEAD", place, ASKED_DIGEST)
         if status != HTTPStatus.OK:
             return None
         sha256, length = _known_sha256(headers), headers.get("content-length", "")
@@ -102,6 +97,9 @@ class HttpStore:
         if status in TAKEN and not item.overwrite:
             raise AttemptFailed(FailureClass.OUTPUT_EXISTS, said)
         raise AttemptFailed(FailureClass.OUTPUT_REFUSED, said)
+
+    def abandon(self, location: str, upload: Upload) -> None:
+        """Nothing is left of a file that did not arrive whole."""
 
     def _is_there(self, item: Item) -> bool:
         """Whether the file there is this very one: the answer to an earlier PUT may be lost."""
@@ -138,12 +136,10 @@ class HttpStore:
 
 
 def _headers(item: Item) -> dict[str, str]:
-    suffix = re.search(r"\.[a-z0-9]+$", item.path.name if item.name else _path(item.location))
-    kind = _TYPES.get(suffix[0] if suffix else "", "application/octet-stream")
     condition = {} if item.overwrite else {"If-None-Match": "*"}
     return {
         "Content-Length": str(item.size),
-        "Content-Type": kind,
+        "Content-Type": item.content_type,
         "Repr-Digest": _digest(item.sha256),
         "User-Agent": "ffrtmp",
         **condition,
@@ -153,10 +149,6 @@ def _headers(item: Item) -> dict[str, str]:
 def _shown(location: str) -> str:
     """A signed URL lets whoever knows its query write there."""
     return location.partition("?")[0]
-
-
-def _path(location: str) -> str:
-    return httpx.URL(location).path.lower()
 
 
 def _digest(sha256: str) -> str:

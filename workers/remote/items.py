@@ -3,15 +3,23 @@
 import hashlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from ffrtmp.domain.locations import path_of
 from ffrtmp.domain.retry import FailureClass
 from workers.errors import AttemptFailed
 
 CHUNK_BYTES: Final = 1 << 20
+_TYPES: Final = {
+    ".mp4": "video/mp4",
+    ".m4s": "video/iso.segment",
+    ".mkv": "video/x-matroska",
+    ".webm": "video/webm",
+    ".m3u8": "application/vnd.apple.mpegurl",
+}
 
 
 class Upload(BaseModel):
@@ -66,6 +74,12 @@ class Item:
     whole: Whole
     overwrite: bool
     own: Collection[str]
+
+    @property
+    def content_type(self) -> str:
+        """What a web server is to say that it is."""
+        name = self.name or path_of(self.location)
+        return _TYPES.get(PurePosixPath(name).suffix.lower(), "application/octet-stream")
 
     def chunks(self, moved: Callable[[int], None]) -> Iterator[bytes]:
         """The file piece by piece; ``moved`` hears after each how far it is.

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from workers.digests import files_in, known_hash, sha256_of
-from workers.remote.items import Found, Item, Way, Whole, changed
+from workers.remote.items import Found, Item, Upload, Way, Whole, changed
 
 MASTER_PLAYLIST: Final = "master.m3u8"
 
@@ -13,8 +13,12 @@ MASTER_PLAYLIST: Final = "master.m3u8"
 class Store(Protocol):
     """Where files are sent to."""
 
-    def look(self, location: str) -> Found | None:
+    def look(self, location: str, *, is_folder: bool) -> Found | None:
         """What is there, as far as one can see; AttemptFailed, OutputAway."""
+        ...
+
+    def abandon(self, location: str, upload: Upload) -> None:
+        """Leave nothing of what will not be sent to its end; does not raise."""
         ...
 
     def put(self, item: Item, way: Way) -> None:
