@@ -78,10 +78,10 @@ class Enforced:
             return False
 
     def needed_too_much(self, exit_code: int | None = None) -> AttemptFailed:
-        """The failure of an attempt that ran out of the memory asked for."""
+        """The failure of an attempt that ran out of memory."""
         return AttemptFailed(
             FailureClass.LIMIT_EXCEEDED,
-            f"needed more than the {self.asked.max_memory_mb} MB of memory asked for"
+            f"needed more than the {self.asked.max_memory_mb} MB of memory it may have"
             " (max_memory_mb)",
             exit_code=exit_code,
         )

@@ -37,10 +37,10 @@ def breach(use: DiskUse, *, max_disk_mb: int | None) -> AttemptFailed | None:
 
 
 def wrote_too_much(max_disk_mb: int) -> AttemptFailed:
-    """The failure of an attempt that wrote more than was asked."""
+    """The failure of an attempt that wrote more than it may."""
     return AttemptFailed(
         FailureClass.LIMIT_EXCEEDED,
-        f"wrote more than the {max_disk_mb} MB asked for (max_disk_mb)",
+        f"wrote more than the {max_disk_mb} MB it may (max_disk_mb)",
     )
 
 
