@@ -183,6 +183,16 @@ class AgentFlags:
     reconnect_timeout: Annotated[
         str | None, typer.Option(help="how long a broken stream is taken up again [60s]")
     ] = None
+    attempt_timeout: Annotated[
+        str | None, typer.Option(help="longest run of any attempt, whatever its job asks [none]")
+    ] = None
+    max_cpu_percent: Annotated[
+        int | None, typer.Option(help="the same of a core, 250 is two and a half [none]")
+    ] = None
+    max_memory_mb: Annotated[int | None, typer.Option(help="the same of memory [none]")] = None
+    max_disk_mb: Annotated[int | None, typer.Option(help="the same of what it writes [none]")] = (
+        None
+    )
     metrics_port: Annotated[int | None, typer.Option(help="port of /metrics [9465]")] = None
     ffmpeg: Annotated[
         Path | None, typer.Option(help="the ffmpeg to run [PATH's, else the bundled one]")

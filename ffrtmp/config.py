@@ -260,6 +260,12 @@ class WorkerSettings(Settings):
     """How long an attempt may outlive the order to end before its slot is written off."""
     reconnect_timeout: Duration = 60.0
     """How long a stream that broke off is taken up by its attempt before that fails."""
+    attempt_timeout: Duration | None = None
+    """The longest run of any attempt here, as the next three whatever its job asks for."""
+    max_cpu_percent: Annotated[Whole, Field(ge=1, le=100_000)] | None = None
+    """Of one core."""
+    max_memory_mb: Annotated[Whole, Field(ge=64, le=1 << 24)] | None = None
+    max_disk_mb: Annotated[Whole, Field(ge=1, le=1 << 30)] | None = None
     metrics_port: Port | None = 9465
     ffmpeg: Path | None = None
     tracing: Tracing = Tracing()

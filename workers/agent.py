@@ -274,6 +274,7 @@ class Agent:
                 reconnect_seconds=self._settings.reconnect_timeout,
             ),
             limiter=Limiter(self._facts.means, cores=host.usable()),
+            ceilings=node.ceilings(self._settings),
             places=self._places,
             stores=self._stores,
             spool=self._spool,

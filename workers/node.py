@@ -9,6 +9,7 @@ import ffrtmp
 from ffrtmp.config import WorkerSettings
 from ffrtmp.domain.device import CPU_DEVICE, Device, all_capabilities
 from ffrtmp.domain.ranking import Queue
+from ffrtmp.domain.spec import Limits
 from ffrtmp.schemas import DeviceSaid, HeldAttempt, NodeRegistration
 from workers.errors import AgentError
 from workers.gstreamer.found import Gstreamer
@@ -99,6 +100,16 @@ def places(settings: WorkerSettings) -> Places:
         media_roots=tuple(root.absolute() for root in settings.media_roots),
         output_roots=tuple(root.absolute() for root in settings.output_roots),
         allow_networks=tuple(settings.allow_networks),
+    )
+
+
+def ceilings(settings: WorkerSettings) -> Limits:
+    """What no attempt here may pass, whatever its job asks for."""
+    return Limits(
+        timeout_seconds=settings.attempt_timeout,
+        max_cpu_percent=settings.max_cpu_percent,
+        max_memory_mb=settings.max_memory_mb,
+        max_disk_mb=settings.max_disk_mb,
     )
 
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from ffrtmp.client import ClientError, MasterRefused
 from ffrtmp.domain.retry import FailureClass
+from ffrtmp.domain.spec import NO_LIMITS, Limits
 from ffrtmp.schemas import ClaimAnswer, LogChunk, ReleaseRequest, ResultRequest
 from workers.delivery import Delivery, failed
 from workers.destinations import failure_of
@@ -84,6 +85,7 @@ class Runner:
         encoder: Encoder,
         streamer: Streamer,
         limiter: Limiter,
+        ceilings: Limits = NO_LIMITS,
         places: Places,
         stores: Stores,
         spool: Spool,
@@ -98,6 +100,7 @@ class Runner:
         self._encoder = encoder
         self._streamer = streamer
         self._limiter = limiter
+        self._ceilings = ceilings
         self._places = places
         self._stores = stores
         self._spool = spool
@@ -112,7 +115,7 @@ class Runner:
 
         Such a thread waits for the kernel (a dead mount, a dead device): nothing else does.
         """
-        work = _work_of(claim, held)
+        work = _work_of(_within(claim, self._ceilings), held)
         about: dict[str, str | int] = {
             "job.id": claim.job_id,
             "job.attempt": claim.attempt,
@@ -321,6 +324,11 @@ def _work_of(claim: ClaimAnswer, held: Held) -> Work:
     return Work(claim=claim, held=held, journal=journal, encode=Encode(log=BoundedLog()))
 
 
+def _within(claim: ClaimAnswer, ceilings: Limits) -> ClaimAnswer:
+    spec = replace(claim.spec, limits=claim.spec.limits.within(ceilings))
+    return claim.model_copy(update={"spec": spec})
+
+
 def _how_run(work: Work) -> dict[str, Any]:
     return {
         "device": work.claim.device,
@@ -342,7 +350,7 @@ def _cannot_be_ended(work: Work) -> AttemptFailed:
     if phase == ENCODING and limit is not None:
         return AttemptFailed(
             FailureClass.LIMIT_EXCEEDED,
-            f"the encode took longer than the {limit:g} s asked for, and cannot be killed",
+            f"the encode took longer than the {limit:g} s it may, and cannot be killed",
         )
     return AttemptFailed(FailureClass.STALLED, f"{phase} took too long and cannot be killed")
 

@@ -235,7 +235,7 @@ class Running:
         if end.timed_out:
             raise AttemptFailed(
                 FailureClass.LIMIT_EXCEEDED,
-                f"the encode took longer than the {timeout_seconds:g} s asked for",
+                f"the encode took longer than the {timeout_seconds:g} s it may",
                 exit_code=end.exit_code,
             )
         if end.exit_code != 0 or end.signal is not None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Final, TypeVar
 
 from ffrtmp.domain.media import (
     Audio,
@@ -20,6 +20,8 @@ from ffrtmp.domain.media import (
     Subtitles,
     Verify,
 )
+
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,19 @@ class Limits:
     max_cpu_percent: int | None = None
     max_memory_mb: int | None = None
     max_disk_mb: int | None = None
+
+    def within(self, ceilings: "Limits") -> "Limits":
+        """These, each no higher than its ceiling; where none is asked the ceiling is the limit."""
+        return Limits(
+            timeout_seconds=_lower(self.timeout_seconds, ceilings.timeout_seconds),
+            max_cpu_percent=_lower(self.max_cpu_percent, ceilings.max_cpu_percent),
+            max_memory_mb=_lower(self.max_memory_mb, ceilings.max_memory_mb),
+            max_disk_mb=_lower(self.max_disk_mb, ceilings.max_disk_mb),
+        )
+
+
+def _lower(asked: Number | None, ceiling: Number | None) -> Number | None:
+    return min((one for one in (asked, ceiling) if one is not None), default=None)
 
 
 USUAL_SOUND: Final = Sound()

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from ffrtmp.domain.retry import FailureClass
-from ffrtmp.domain.spec import Limits
+from ffrtmp.domain.spec import NO_LIMITS, Limits
 from ffrtmp.schemas import ClaimAnswer, ResultRequest
 from tests.media.specs import FFMPEG
 from tests.media.test_paused_attempts import process_of
@@ -23,6 +23,7 @@ from tests.waiting import wait_until
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.process import FfmpegProcess
 from workers.ledger import Held, StopReason
+from workers.limits import disk
 from workers.limits.attempt import Limiter
 from workers.limits.hierarchy import Controller
 from workers.limits.means import NO_GROUPS, Means, find_means, name_for
@@ -55,11 +56,13 @@ def limited(limits: dict[str, int], **parameters: Any) -> ClaimAnswer:
     return claim_of(preset="ultrafast", resource_limits=limits, **parameters)
 
 
-def run(node: Node, means: Means, claim: ClaimAnswer) -> ResultRequest:
+def run(
+    node: Node, means: Means, claim: ClaimAnswer, *, ceilings: Limits = NO_LIMITS
+) -> ResultRequest:
     """How an attempt of this claim ends; nothing is left of its groups."""
     held = Held(job_id=claim.job_id, number=claim.attempt, lease=claim.lease)
     node.ledger.admit(held)
-    node.runner(FFMPEG, means=means).run(claim, held)
+    node.runner(FFMPEG, means=means, ceilings=ceilings).run(claim, held)
     assert [child for group in means.groups.values() for child in group.children()] == []
     body: ResultRequest
     (body,) = node.master.said("report")
@@ -122,6 +125,24 @@ def test_encode_that_writes_more_than_asked_fails_for_good(node: Node, means: Me
     assert (body.status, body.failure_reason) == ("failed", FailureClass.LIMIT_EXCEEDED)
     assert body.error == "wrote more than the 1 MB it may (max_disk_mb)"
     assert body.metrics["limits"] == {"disk": "rlimit and watch"}
+    assert list((node.folder / "output").iterdir()) == []
+
+
+def test_ceiling_of_the_node_ends_an_encode_that_asked_for_no_limit(node: Node) -> None:
+    claim = limited({}, duration=LONG_SECONDS)
+    body = run(node, NO_GROUPS, claim, ceilings=Limits(timeout_seconds=0.5, max_disk_mb=500))
+
+    assert (body.status, body.failure_reason) == ("failed", FailureClass.LIMIT_EXCEEDED)
+    assert body.error == "the encode took longer than the 0.5 s it may"
+    assert body.metrics["limits"] == {"disk": "rlimit and watch"}
+
+
+def test_encode_ends_before_its_disk_is_full(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "RESERVE_BYTES", 1 << 60)
+    body = run(node, NO_GROUPS, limited({}, duration=LONG_SECONDS))
+
+    assert (body.status, body.failure_reason) == ("failed", FailureClass.NO_SPACE)
+    assert "MiB are not for outputs" in (body.error or "")
     assert list((node.folder / "output").iterdir()) == []
 
 

@@ -13,6 +13,7 @@ from ffrtmp.client import MasterRefused, MasterUnreachable
 from ffrtmp.domain.device import CPU_DEVICE
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.media import Hardware
+from ffrtmp.domain.spec import NO_LIMITS, Limits
 from ffrtmp.schemas import (
     ClaimAnswer,
     ClaimRequest,
@@ -196,6 +197,7 @@ class Node:
         reconnect_seconds: float = 60.0,
         means: Means = NO_GROUPS,
         gstreamer: Gstreamer | None = None,
+        ceilings: Limits = NO_LIMITS,
     ) -> Runner:
         targets = {CPU_DEVICE: {Hardware.CPU: CPU}}
         return Runner(
@@ -217,6 +219,7 @@ class Node:
             ),
             stores=self.stores,
             limiter=Limiter(means, cores=[0]),
+            ceilings=ceilings,
             spool=self.spool,
             ledger=self.ledger,
             delivery=self.delivery,

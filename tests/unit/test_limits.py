@@ -293,3 +293,12 @@ def test_memory_of_a_process_and_its_children_is_counted_together() -> None:
 
     assert 80 << 20 < held < 160 << 20
     assert resident_bytes(process.pid) == 0
+
+
+def test_ceiling_is_the_limit_where_none_or_more_is_asked() -> None:
+    ceilings = Limits(max_memory_mb=512, max_disk_mb=100, timeout_seconds=60)
+    asked = Limits(max_memory_mb=2048, max_disk_mb=9, max_cpu_percent=50)
+
+    assert asked.within(ceilings) == Limits(
+        timeout_seconds=60, max_cpu_percent=50, max_memory_mb=512, max_disk_mb=9
+    )
