@@ -7,8 +7,10 @@ import av
 import pytest
 
 from tests.acceptance.farm import RunningFarm
+from tests.media.specs import make_clip
 
 BUNNY = Path(__file__).parents[1] / "media" / "bigbuckbunny.mp4"
+FAST_START = ("-movflags", "+faststart")
 DECODERS = {"libdav1d": "av1", "libaom-av1": "av1", "libvpx-vp9": "vp9"}
 
 
@@ -109,3 +111,22 @@ def test_renditions_are_files_of_one_folder_in_two_passes(farm: RunningFarm) -> 
         "120p.mp4",
         "60p.mp4",
     ]
+
+
+def test_a_file_that_does_not_decode_fails_with_the_line_that_matters_and_its_log_is_kept(
+    farm: RunningFarm,
+) -> None:
+    whole = make_clip(farm.folder / "whole.mp4", "-i", str(BUNNY), "-c", "copy", *FAST_START)
+    data = whole.read_bytes()
+    begin = data.index(b"mdat") + 4
+    whole.write_bytes(data[:begin] + bytes(len(data) - begin))
+
+    job = farm.submit(scenario="360p", input=str(whole), to="never.mp4")
+    failed = farm.wait_for(job["id"])
+    log = farm.cli("jobs", "logs", job["id"]).stdout
+
+    assert (failed.status, failed.failure_reason, failed.attempt) == ("failed", "bad_input", 1)
+    assert failed.error == "Decode error rate 1 exceeds maximum 0.666667"
+    assert failed.error in log
+    assert "Input #0, mov,mp4" in log
+    assert len(log.splitlines()) > 20

@@ -1,5 +1,6 @@
 """Whatever job is accepted, its command line holds listed options, and its words as places only."""
 
+import json
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -11,23 +12,27 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ffrtmp.domain.errors import InvalidRequest
-from ffrtmp.domain.media import Engine, Hardware
+from ffrtmp.domain.media import Engine, Hardware, Metric
 from ffrtmp.domain.parameters import resolve
 from ffrtmp.domain.scenario import parse_scenario
 from ffrtmp.domain.spec import JobSpec
 from ffrtmp.schemas import Parameters
-from tests.media.specs import SOURCE
-from tests.security.arguments import check, filters_of
+from tests.security.arguments import ELEMENTS, check, elements_of, filters_of
 from workers.errors import UnsupportedSpec
 from workers.ffmpeg.command import transcode
 from workers.ffmpeg.facts import AudioFacts, MediaFacts, SubtitleFacts, VideoFacts
+from workers.ffmpeg.inputs import access
 from workers.ffmpeg.passes import FIRST, SECOND, Pass
 from workers.ffmpeg.plan import Plan, plan_of
+from workers.ffmpeg.quality import measure
 from workers.ffmpeg.streaming import publish
 from workers.ffmpeg.target import CPU, Target
+from workers.gstreamer import pipeline
+from workers.gstreamer.found import Gstreamer
 
 MARK = "Qx7"
 PROGRAM = Path("/usr/bin/ffmpeg")
+PLAYER = Gstreamer(python=Path("/usr/bin/python3"), aac="avenc_aac", registry=Path("/registry"))
 HOSTILE = (
     *(" -f tee ", ",movie=/etc/passwd", ";amovie=/x", "[o]", "'", '"', "\\", "|", "=", ":", "%d"),
     *("%03d", "$(id)", "`id`", "&", "#", "?", "*", "{}", "é", "\u202e", "--", " -i ", "/-version"),
@@ -115,11 +120,18 @@ def media(draw: st.DrawFn) -> MediaFacts:
     )
 
 
-def accepted(scenario: str, wanted: dict[str, Any]) -> JobSpec:
+def read_at(place: str | None) -> list[str]:
+    """What ffmpeg is told to read for such an input."""
+    if place is None:
+        return []
+    return [place if "://" in place[:8] else f"file:{place}"]
+
+
+def accepted(scenario: str, wanted: dict[str, Any], *, engine: Engine = Engine.AUTO) -> JobSpec:
     """What the master makes of the job; a refused one is not looked at."""
     try:
         parameters = Parameters.model_validate(wanted).to_domain()
-        return resolve(parse_scenario(scenario), parameters, Engine.AUTO)
+        return resolve(parse_scenario(scenario), parameters, engine)
     except (ValidationError, InvalidRequest):
         assume(False)
         raise
@@ -143,7 +155,7 @@ def planned(spec: JobSpec, source: MediaFacts | None) -> Plan:
 
 
 OFTEN = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
@@ -182,8 +194,7 @@ def test_any_file_is_made_by_listed_options_and_its_words_are_places(
         )
     )
 
-    source = None if place is None else place if "://" in place[:8] else f"file:{place}"
-    check(argv, source=source, output=f"file:{destination}", mark=MARK)
+    check(argv, sources=read_at(place), output=f"file:{destination}", mark=MARK)
 
 
 @OFTEN
@@ -224,7 +235,7 @@ def test_any_folder_is_made_by_listed_options_and_its_words_are_places(
         )
     )
 
-    check(argv, source=None if place is None else f"file:{place}", output=None, mark=MARK)
+    check(argv, sources=read_at(place), output=None, mark=MARK)
 
 
 @OFTEN
@@ -247,7 +258,58 @@ def test_any_stream_is_made_by_listed_options_and_its_words_are_places(
         lambda: publish(plan, ffmpeg=PROGRAM, source=place, rtmp_url=url, threads=2, target=target)
     )
 
-    check(argv, source=None if place is None else f"file:{place}", output=url, mark=MARK)
+    check(argv, sources=read_at(place), output=url, mark=MARK)
+
+
+@OFTEN
+@given(
+    wanted=wishes(),
+    place=st.none() | TEXT.map("/in/{}".format),
+    name=TEXT,
+    found=media(),
+    metrics=st.lists(st.sampled_from(Metric), min_size=1, unique=True),
+)
+def test_any_comparison_is_made_by_listed_options_and_its_words_are_places(
+    wanted: dict[str, Any],
+    place: str | None,
+    name: str,
+    found: MediaFacts,
+    metrics: list[Metric],
+) -> None:
+    spec = accepted("test-h264", wanted | ({} if place is None else {"input": place}))
+    plan = planned(spec, None if place is None else found)
+    output = f"/out/.{name}.part"
+
+    argv = measure(
+        metrics,
+        plan,
+        plan.pictures[0],
+        ffmpeg=PROGRAM,
+        source=place,
+        output=access(output),
+        threads=2,
+    )
+
+    check(argv, sources=[f"file:{output}", *read_at(place)], output=None, mark=MARK)
+
+
+@OFTEN
+@given(wanted=wishes(), place=st.none() | TEXT.map("/in/{}".format), name=ADDRESS, found=media())
+def test_any_pipeline_is_made_of_listed_elements_and_its_words_stand_beside_it(
+    wanted: dict[str, Any], place: str | None, name: str, found: MediaFacts
+) -> None:
+    url = f"rtmp://host/app/{name}"
+    where = {"output_mode": "rtmp", "rtmp_url": url} | ({} if place is None else {"input": place})
+    spec = accepted("live-720p30", {"codec": "h264"} | wanted | where, engine=Engine.GSTREAMER)
+    plan = planned(spec, None if place is None else found)
+
+    argv = built(lambda: pipeline.publish(plan, PLAYER, source=place, rtmp_url=url, threads=2))
+
+    order = json.loads(argv[-1])
+    assert MARK not in " ".join(argv[:-1])
+    assert elements_of(order["pipeline"]) <= ELEMENTS
+    assert {name for name, value in order.items() if MARK in str(value)} <= {"location", "url"}
+    assert (order.get("location"), order["url"]) == (place, url)
 
 
 @pytest.mark.parametrize(
@@ -270,9 +332,9 @@ def test_what_is_on_no_list_is_found(argv: tuple[str, ...]) -> None:
     usual = ("ffmpeg", "-i", "file:/in", *argv, "file:/out")
 
     with pytest.raises(AssertionError):
-        check(usual, source="file:/in", output="file:/out", mark=MARK)
+        check(usual, sources=["file:/in"], output="file:/out", mark=MARK)
 
 
 def test_filters_of_a_graph_are_told_apart() -> None:
     assert filters_of("[0:v]split[a][b];[a]scale=1:1,movie=x[o]") >= {"scale", "movie"}
-    assert SOURCE.video.codec == "h264"
+    assert elements_of("a name=x b=1 ! filesrc location=/x ! y,width=1") == {"a", "filesrc", "y"}
