@@ -189,6 +189,10 @@ def state_text(job: JobAnswer) -> str:
         words.append(f"{job.fps:.0f} fps")
     if job.status is JobStatus.RUNNING and job.speed:
         words.append(f"{job.speed:.2f}x")
+    if job.status is JobStatus.RUNNING and job.bits_per_second:
+        words.append(f"{job.bits_per_second / 1e6:.2f} Mbit/s")
+    if job.status is JobStatus.RUNNING and job.dropped_frames:
+        words.append(f"{job.dropped_frames} frames dropped")
     if job.status is JobStatus.RUNNING and job.node_name:
         words.append(f"on {job.node_name}")
     if job.waiting_reason:

@@ -15,6 +15,7 @@ from ffrtmp.schemas import AttemptBeat
 from workers.suspension import Suspension
 
 MAX_RATE = 1e6
+MAX_COUNT = 10**12
 MARK_LENGTH = 128
 LEASE_MARGIN_SECONDS = 15.0
 LEASE_MARGIN_SHARE = 0.25
@@ -46,6 +47,8 @@ class Progress:
     fraction: float = 0.0
     fps: float | None = None
     speed: float | None = None
+    bits_per_second: float | None = None
+    dropped_frames: int | None = None
 
 
 def sure_seconds(node_timeout_seconds: float) -> float:
@@ -147,7 +150,13 @@ class Held:
             phase=PAUSED if self.suspension.is_on else now.phase,
             fps=_rate(now.fps),
             speed=_rate(now.speed),
+            bits_per_second=_whole(now.bits_per_second),
+            dropped_frames=_whole(now.dropped_frames),
         )
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else min(MAX_COUNT, max(0, round(value)))
 
 
 def _rate(value: float | None) -> float | None:

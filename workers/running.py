@@ -114,13 +114,15 @@ class Running:
         phase: str = ENCODING,
         fraction: float = 0.0,
         before_seconds: float = 0.0,
+        before_dropped: int = 0,
         can_suspend: bool = True,
     ) -> ProcessEnd:
         """Run it to its end, whatever that is; AttemptStopped where it was not to start,
         AttemptFailed where a limit of the attempt ended it.
 
         ``expected_seconds`` is how much media comes out, None where nobody knows; ``fraction``
-        of the whole is done before it, and ``before_seconds`` of that media came out before.
+        of the whole is done before it, and ``before_seconds`` of that media came out
+        before, with ``before_dropped`` frames left out.
         """
         held, encode = self.held, self.encode
         check_not_stopped(held)
@@ -134,6 +136,7 @@ class Running:
                 expected_seconds,
                 least=held.progress.fraction,
                 before_seconds=before_seconds,
+                before_dropped=before_dropped,
                 phase=phase,
             )
             held.progress = replace(now, ends_by=ends_by)
@@ -260,6 +263,7 @@ def encoding_progress(
     *,
     least: float,
     before_seconds: float = 0.0,
+    before_dropped: int = 0,
     phase: str = ENCODING,
 ) -> Progress:
     """ffmpeg's own progress as the farm shows it: never below ``least``, since ffmpeg does not
@@ -271,6 +275,8 @@ def encoding_progress(
         fraction=min(1.0, max(least, done)),
         fps=said.fps,
         speed=said.speed,
+        bits_per_second=said.bits_per_second,
+        dropped_frames=before_dropped + (said.dropped_frames or 0),
     )
 
 

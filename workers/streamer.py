@@ -195,6 +195,7 @@ class Streamer:
                 stream.expected_seconds,
                 fraction=held.progress.fraction,
                 before_seconds=stream.course.sent_seconds,
+                before_dropped=stream.course.dropped_frames,
                 can_suspend=False,
             )
         finally:
@@ -288,6 +289,7 @@ def _wait(stream: Stream, failure: AttemptFailed, seconds: float) -> None:
         ends_by=stream.clock() + seconds,
         is_silent=True,
         fraction=held.progress.fraction,
+        dropped_frames=stream.course.dropped_frames,
     )
     stopped = threading.Event()
     held.on_stop(stopped.set)

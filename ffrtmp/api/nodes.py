@@ -111,6 +111,8 @@ def heartbeat(
             phase=one.phase,
             fps=one.fps,
             speed=one.speed,
+            bits_per_second=one.bits_per_second,
+            dropped_frames=one.dropped_frames,
         )
         for one in body.attempts
     ]

@@ -94,6 +94,8 @@ class Attempt:
     progress_mark: str = ""
     fps: float | None = None
     speed: float | None = None
+    bits_per_second: int | None = None
+    dropped_frames: int | None = None
     phase: str | None = None
     ended_at: datetime | None = None
     ended_farm: float | None = None
@@ -142,6 +144,8 @@ class AttemptProgress:
     phase: str
     fps: float | None = None
     speed: float | None = None
+    bits_per_second: int | None = None
+    dropped_frames: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,6 +101,8 @@ class Job:
     progress: float = 0.0
     fps: float | None = None
     speed: float | None = None
+    bits_per_second: int | None = None
+    dropped_frames: int | None = None
     retry_at: datetime | None = None
     avoid: tuple[str, ...] = ()
     avoid_until: datetime | None = None

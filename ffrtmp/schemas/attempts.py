@@ -50,6 +50,9 @@ class AttemptAnswer(Answer):
     ended_at: datetime | None
     progress: float
     phase: str | None
+    bits_per_second: int | None = None
+    """Of what came out, as last heard."""
+    dropped_frames: int | None = None
     device: str = "cpu"
     """What it runs on: ``cpu``, ``gpu0`` and so on."""
     hardware: Hardware = Hardware.CPU

@@ -119,6 +119,8 @@ class JobAnswer(Answer):
     """Fraction of the output that is encoded, 0 to 1."""
     fps: float | None = None
     speed: float | None = None
+    bits_per_second: int | None = None
+    dropped_frames: int | None = None
     parameters: dict[str, Any]
     node_id: str | None
     node_name: str | None

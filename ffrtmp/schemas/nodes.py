@@ -175,6 +175,8 @@ class AttemptBeat(Wire):
     phase: Annotated[Text, Field(max_length=32)] = ""
     fps: Annotated[float, Field(strict=True, ge=0, le=1e6)] | None = None
     speed: Annotated[float, Field(strict=True, ge=0, le=1e6)] | None = None
+    bits_per_second: Annotated[int, Field(strict=True, ge=0, le=10**12)] | None = None
+    dropped_frames: Annotated[int, Field(strict=True, ge=0, le=10**12)] | None = None
 
 
 class Heartbeat(Wire):

@@ -196,6 +196,8 @@ class Attempts:
                 phase=said.phase,
                 fps=said.fps,
                 speed=said.speed,
+                bits_per_second=said.bits_per_second,
+                dropped_frames=said.dropped_frames,
             )
             .returning(attempts.c.pause)
         )

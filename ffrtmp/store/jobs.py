@@ -22,11 +22,12 @@ BEST_FIRST = (jobs.c.rank, jobs.c.sequence_number)
 _OWN = [column for column in jobs.c if column.name != "queue_name"]
 # Built once: composing a wide SELECT costs more than running it.
 ROWS = sa.select(*_OWN)
+_RATES = ("fps", "speed", "bits_per_second", "dropped_frames")
+"""What an attempt says of itself while it runs."""
 _WITH_PROGRESS = sa.select(
     *_OWN,
     attempts.c.progress.label("attempt_progress"),
-    attempts.c.fps,
-    attempts.c.speed,
+    *(attempts.c[name] for name in _RATES),
 ).outerjoin(attempts, (attempts.c.job_id == jobs.c.id) & (attempts.c.number == jobs.c.attempt))
 
 
@@ -332,8 +333,8 @@ def job_of(row: sa.Row[Any]) -> Job:
     status = JobStatus(values["status"])
     said = values.pop("attempt_progress", None) or 0.0
     values["progress"] = {JobStatus.COMPLETED: 1.0, JobStatus.PENDING: 0.0}.get(status, said)
-    fps, speed = values.pop("fps", None), values.pop("speed", None)
-    values["fps"], values["speed"] = (fps, speed) if status in HELD else (None, None)
+    rates = {name: values.pop(name, None) for name in _RATES}
+    values |= rates if status in HELD else dict.fromkeys(_RATES)
     reason = values["failure_reason"]
     return Job(
         **values

@@ -134,6 +134,8 @@ attempts = sa.Table(
     sa.Column("progress_mark", sa.String(128), nullable=False),
     sa.Column("fps", sa.Float),
     sa.Column("speed", sa.Float),
+    sa.Column("bits_per_second", sa.BigInteger),
+    sa.Column("dropped_frames", sa.BigInteger),
     sa.Column("phase", sa.String(32)),
     sa.Column("ended_at", UtcDateTime),
     sa.Column("ended_farm", sa.Float),

@@ -12,7 +12,17 @@ api = test_api.api
 SHA = "a" * 64
 JOB_FIELDS = {
     *("id", "sequence_number", "scenario", "queue", "priority", "engine", "status", "progress"),
-    *("fps", "speed", "parameters", "node_id", "node_name", "attempt", "retry_count"),
+    *(
+        "fps",
+        "speed",
+        "bits_per_second",
+        "dropped_frames",
+        "parameters",
+        "node_id",
+        "node_name",
+        "attempt",
+        "retry_count",
+    ),
     *("max_retries", "retry_at", "created_at", "started_at", "completed_at", "error"),
     *("failure_reason", "waiting_reason", "waiting", "result", "trace_id"),
 }
@@ -50,12 +60,16 @@ def test_a_job_goes_from_submit_to_result_with_every_documented_field(api: Api) 
         "seq": 1,
         "attempts": [
             {"job_id": held["job_id"], "attempt": 1, "progress": 0.5, "fps": 25.0, "speed": 2}
+            | {"bits_per_second": 800_000, "dropped_frames": 3}
         ],
     }
     answer = api.post(f"/nodes/{node['id']}/heartbeat", beat, headers=node["headers"])
     assert answer.json()["attempts"][0]["order"] == "go_on"
     running = api.http.get(f"/jobs/{held['job_id']}").json()
     assert (running["status"], running["progress"], running["fps"]) == ("running", 0.5, 25.0)
+    assert (running["bits_per_second"], running["dropped_frames"]) == (800_000, 3)
+    (attempt,) = api.http.get("/jobs/1/attempts").json()["attempts"]
+    assert (attempt["bits_per_second"], attempt["dropped_frames"]) == (800_000, 3)
     assert (running["node_id"], running["node_name"]) == (node["id"], "east")
     assert commit(api, node, held) == 200
     assert refusal(api.post("/jobs/1/cancel")) == (409, None)

@@ -9,21 +9,26 @@ import tempfile
 from pathlib import Path
 
 from workers.ffmpeg.binary import find_ffmpeg
+from workers.gstreamer import found as gstreamer
 from workers.hardware.devices import found_devices
 from workers.hardware.remembered import CACHE_FILE
+
+FILES = (CACHE_FILE, gstreamer.CACHE_FILE, gstreamer.REGISTRY_FILE)
 
 
 def bring_to(state: Path) -> None:
     """Leave in a state folder what an agent with the usual ffmpeg left in its own."""
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not (state / CACHE_FILE).exists():
-        (state / CACHE_FILE).write_bytes(_remembered())
+    for name, content in _remembered().items():
+        if not (state / name).exists():
+            (state / name).write_bytes(content)
 
 
 @functools.cache
-def _remembered() -> bytes:
+def _remembered() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         found_devices(
             find_ffmpeg(None), gpus=(), cpu_slots=1, gpu_slots=0, cache_folder=Path(folder)
         )
-        return (Path(folder) / CACHE_FILE).read_bytes()
+        paths = [Path(folder) / name for name in FILES]
+        return {path.name: path.read_bytes() for path in paths if path.exists()}

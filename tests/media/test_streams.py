@@ -63,11 +63,14 @@ def test_stream_of_a_given_length_is_no_longer_for_having_been_broken_off(
 ) -> None:
     with streaming(node, to(rtmp.url, duration=3)) as held:
         wait_until(lambda: rtmp.publishing and held.progress.fraction > 0.4)
+        beat = held.beat(1)
         rtmp.hang_up()
         body = report_of(node)
 
     lengths = [looked_at(recording).duration_seconds or 0 for recording in rtmp.recorded()]
     assert (body.status, body.metrics["reconnects"]) == ("completed", 1)
+    assert (body.metrics["dropped_frames"], beat.dropped_frames) == (0, 0)
+    assert beat.bits_per_second == pytest.approx(body.metrics["bits_per_second"], rel=0.5)
     assert len(lengths) == 2
     assert body.metrics["duration_seconds"] == pytest.approx(3, abs=0.1)
     assert sum(lengths) < 3.3

@@ -38,6 +38,21 @@ def test_whole_block_gives_every_value_once() -> None:
     ]
 
 
+def test_bit_rate_is_that_of_the_output_so_far() -> None:
+    assert read(BLOCK)[0].bits_per_second == 51_200
+    assert (
+        read("frame=0\nout_time_us=0\ntotal_size=90\nprogress=continue\n")[0].bits_per_second
+        is None
+    )
+
+
+def test_progress_of_a_stream_counts_what_was_before_it_broke_off() -> None:
+    (said,) = read(BLOCK.replace("drop_frames=0", "drop_frames=3"))
+    now = encoding_progress(said, 10.0, least=0.0, before_seconds=2.4, before_dropped=4)
+
+    assert (now.fraction, now.dropped_frames) == (0.4, 7)
+
+
 def test_values_that_are_not_known_yet_are_none() -> None:
     text = "frame=0\nfps=0.0\ntotal_size=N/A\nout_time_us=N/A\nspeed=N/A\nprogress=continue\n"
 

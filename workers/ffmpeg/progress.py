@@ -15,9 +15,16 @@ class Progress:
     """Output seconds per wall second."""
     total_bytes: int | None
     dropped_frames: int | None = None
-    """Frames of the source that are not in the output, because it takes fewer or they came late."""
+    """Frames left out because they came too late or too close to another."""
     is_end: bool
     """True for the last block of a run that ended by itself."""
+
+    @property
+    def bits_per_second(self) -> float | None:
+        """The rate of the output so far, over its own time."""
+        if not self.total_bytes or not self.out_time_seconds:
+            return None
+        return 8 * self.total_bytes / self.out_time_seconds
 
 
 class ProgressReader:

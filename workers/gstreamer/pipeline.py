@@ -31,7 +31,7 @@ _UNCAPPED: Final = 0
 _UNKNOWN_RATE_FRAMES: Final = 60
 _SAMPLES_PER_BUFFER: Final = 1024
 # what was before the first frame is no gap to be filled
-_KEEPING_RATE: Final = " ! videorate name=rate skip-to-first=true"
+_KEEPING_RATE: Final = " ! videorate skip-to-first=true"
 _STEREO_BITS: Final = 128_000
 
 
