@@ -34,10 +34,17 @@ def submit(
     scenario: Annotated[str, typer.Option(help="such as 1080p30-h264, live-4K60-h265, batch-720p")],
     source: Annotated[
         str | None,
-        media("--input", say="file or http(s) URL; none makes a labelled test source"),
+        media(
+            "--input",
+            say="file or URL (http, s3; for streams rtmp, srt); none makes a labelled test source",
+        ),
     ] = None,
     to: Annotated[
-        str | None, media("--to", say="output file; none goes to the node's output folder")
+        str | None,
+        media(
+            "--to",
+            say="file, folder or URL (http, s3) to write; none goes to the output folder",
+        ),
     ] = None,
     queue: Annotated[Queue, typer.Option(help="live before default before batch")] = Queue.DEFAULT,
     priority: Annotated[Priority, typer.Option(help="order inside the queue")] = Priority.MEDIUM,

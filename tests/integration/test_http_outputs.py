@@ -12,6 +12,7 @@ from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.retry import FailureClass
 from tests.integration.agents import Master, StartAgent, job_with
 from tests.integration.put_server import CUT, LOST, PutServer, digest, put_server
+from tests.media.specs import FFMPEG
 from tests.unit import agent_parts
 from tests.unit.agent_parts import STALE, Node
 from tests.unit.test_agent_files import claim_of, sha
@@ -304,6 +305,25 @@ def test_delivery_judges_the_host_too(node: Node, server: PutServer) -> None:
 
     assert ending(node) == ("failed", FailureClass.OUTPUT_REFUSED)
     assert server.asked == []
+
+
+def test_hls_folder_is_made_and_sent_with_its_master_playlist_last(
+    node: Node, server: PutServer
+) -> None:
+    asked: dict[str, Any] = {"duration": 2, "preset": "ultrafast"}
+    claim = claim_of(output=server.url("/ladder"), output_mode="hls", **asked)
+    held = Held(job_id=claim.job_id, number=claim.attempt, lease=claim.lease)
+    node.ledger.admit(held)
+
+    node.runner(FFMPEG).run(claim, held)
+
+    (body,) = node.master.said("report")
+    assert (body.status, body.error) == ("completed", None)
+    assert body.metrics["output"] == server.url("/ladder")
+    assert body.size == sum(map(len, server.files.values()))
+    assert server.puts()[-1].path == "/ladder/master.m3u8"
+    assert {path.rpartition(".")[2] for path in server.files} == {"m3u8", "mp4", "m4s"}
+    assert list((node.folder / "output").iterdir()) == []
 
 
 def test_agent_sends_its_output_and_says_where_it_is(
