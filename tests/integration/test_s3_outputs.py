@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from ffrtmp.domain.retry import FailureClass
 from tests.integration.s3 import BUCKET, S3Service, s3_service
@@ -18,6 +19,7 @@ from workers.digests import sha256_of
 from workers.errors import AttemptFailed
 from workers.ledger import Held, StopReason
 from workers.remote.items import Whole
+from workers.remote.s3 import S3Access
 from workers.remote.s3_upload import LEAST_PART_BYTES, MAX_PARTS, part_bytes
 from workers.remote.stores import Stores
 from workers.spool import Journal
@@ -234,6 +236,54 @@ def test_stale_process_completes_nothing(node: Node, service: S3Service) -> None
 
     assert service.names() == []
     assert service.uploads() == []
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PickyAccess(S3Access):
+    """Answers ``status`` to a last step that is to replace nothing: moto knows no condition."""
+
+    status: int
+
+    def client(self) -> Any:
+        found = super().client()
+        found.meta.events.register("before-send.s3.CompleteMultipartUpload", self._answer)
+        return found
+
+    def _answer(self, request: Any, **_: Any) -> AWSResponse | None:
+        if request.headers.get("If-None-Match") is None:
+            return None
+        answer = AWSResponse(request.url, self.status, {}, None)
+        answer._content = b""
+        return answer
+
+
+def picky_node(folder: Path, service: S3Service, status: int) -> Node:
+    found = Node(folder)
+    access = PickyAccess(endpoint=service.near.endpoint, tries=1, status=status)
+    found.stores = Stores(s3=access)
+    found.delivery = found.new_delivery()
+    return found
+
+
+def test_object_that_appears_during_the_upload_is_not_replaced(
+    tmp_path: Path, service: S3Service
+) -> None:
+    node = picky_node(tmp_path, service, 412)
+
+    node.delivery.deliver(*finished(node, b"short"))
+
+    assert ending(node) == ("failed", FailureClass.OUTPUT_EXISTS)
+    assert service.names() == []
+    assert service.uploads() == []
+
+
+def test_service_without_conditions_is_asked_without(tmp_path: Path, service: S3Service) -> None:
+    node = picky_node(tmp_path, service, 501)
+
+    node.delivery.deliver(*finished(node, b"short"))
+
+    assert ending(node) == ("completed", None)
+    assert service.body("new/a.mp4") == b"short"
 
 
 @pytest.mark.parametrize("location", ["s3://no-such-bucket/a.mp4"])

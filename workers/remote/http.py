@@ -17,7 +17,7 @@ import httpx
 from ffrtmp.domain.retry import FailureClass
 from workers.addresses import AddressRefused, Lookup, Networks, permitted
 from workers.errors import AttemptFailed, OutputAway
-from workers.remote.items import Found, Item, Upload, Way, Whole
+from workers.remote.items import Found, Item, Upload, Way, Whole, shown
 from workers.remote.shipping import MASTER_PLAYLIST, place_of
 
 TIMEOUTS: Final = {"connect": 10.0, "read": 120.0, "write": 60.0, "pool": 10.0}
@@ -91,7 +91,7 @@ class HttpStore:
         status, _ = self._ask("PUT", item.location, _headers(item), item.chunks(way.moved))
         if status // 100 == 2 or (status in TAKEN and self._is_there(item)):
             return
-        said = f"output {_shown(item.location)}: HTTP {status} {_phrase(status)}".rstrip()
+        said = f"output {shown(item.location)}: HTTP {status} {_phrase(status)}".rstrip()
         if status in LATER or status // 100 == 5:
             raise OutputAway(said)
         if status in TAKEN and not item.overwrite:
@@ -128,11 +128,11 @@ class HttpStore:
                 }
                 return answer.status, found
         except (AddressRefused, httpx.InvalidURL) as refused:
-            message = f"output {_shown(location)}: {refused}"
+            message = f"output {shown(location)}: {refused}"
             raise AttemptFailed(FailureClass.OUTPUT_REFUSED, message) from refused
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
             why = str(error) or type(error).__name__
-            raise OutputAway(f"output {_shown(location)}: {why}") from error
+            raise OutputAway(f"output {shown(location)}: {why}") from error
 
 
 def _headers(item: Item) -> dict[str, str]:
@@ -144,11 +144,6 @@ def _headers(item: Item) -> dict[str, str]:
         "User-Agent": "ffrtmp",
         **condition,
     }
-
-
-def _shown(location: str) -> str:
-    """A signed URL lets whoever knows its query write there."""
-    return location.partition("?")[0]
 
 
 def _digest(sha256: str) -> str:

@@ -100,6 +100,11 @@ class Item:
                 moved(at)
 
 
+def shown(location: str) -> str:
+    """A place as messages name it: the query of a signed URL lets whoever knows it write there."""
+    return location.partition("?")[0]
+
+
 def changed(path: Path) -> AttemptFailed:
     """The failure of an output that is not any more what was verified."""
     return AttemptFailed(FailureClass.OUTPUT_WRONG, f"{path} is not any more what was verified")

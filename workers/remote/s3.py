@@ -91,6 +91,11 @@ def verdict(error: Exception) -> Verdict:
     return Verdict.AWAY if is_away else Verdict.REFUSED
 
 
+def is_unknown(error: Exception) -> bool:
+    """Whether a service does not know what it was asked for."""
+    return _status(error) == HTTPStatus.NOT_IMPLEMENTED
+
+
 def _status(error: Exception) -> int:
     """The HTTP status of an answer, 0 where there was none."""
     answer = getattr(error, "response", None) or {}

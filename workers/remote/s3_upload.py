@@ -14,7 +14,14 @@ from typing import Any, Final, Self
 from ffrtmp.domain.retry import FailureClass
 from workers.errors import AttemptFailed
 from workers.remote.items import CHUNK_BYTES, Found, Item, Upload, Way, Whole, changed
-from workers.remote.s3 import S3Access, errors, head, output_errors, place_in
+from workers.remote.s3 import (
+    S3Access,
+    errors,
+    head,
+    is_unknown,
+    output_errors,
+    place_in,
+)
 from workers.remote.shipping import main_file, place_of
 
 MIB: Final = 1 << 20
@@ -162,18 +169,24 @@ class S3Store:
     def _complete(
         self, item: Item, upload_id: str, parts: list[tuple[Part, str]], *, replaces: bool
     ) -> None:
-        condition = {} if replaces or item.overwrite else {"IfNoneMatch": "*"}
-        answer = self._client.complete_multipart_upload(
+        last_step = {
             **place_in(item.location),
-            UploadId=upload_id,
-            MultipartUpload={
+            "UploadId": upload_id,
+            "MultipartUpload": {
                 "Parts": [
                     {"PartNumber": part.number, "ETag": tag, "ChecksumSHA256": part.checksum}
                     for part, tag in parts
                 ]
             },
-            **condition,
-        )
+        }
+        condition = {} if replaces or item.overwrite else {"IfNoneMatch": "*"}
+        try:
+            answer = self._client.complete_multipart_upload(**last_step, **condition)
+        except errors() as error:
+            if not condition or not is_unknown(error):
+                raise
+            # what is there was looked at before
+            answer = self._client.complete_multipart_upload(**last_step)
         told = answer.get("ChecksumSHA256")
         found = head(self._client, item.location)
         stored = None if found is None else found["ContentLength"]

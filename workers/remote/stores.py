@@ -12,7 +12,7 @@ from ffrtmp.schemas import ClaimAnswer
 from workers.addresses import Networks
 from workers.errors import AttemptFailed, OutputAway
 from workers.remote.http import HttpStore
-from workers.remote.items import Upload, Whole
+from workers.remote.items import Upload, Whole, shown
 from workers.remote.s3 import AWS, S3Access, fetch, output_errors
 from workers.remote.s3_upload import S3Store
 from workers.remote.shipping import Store
@@ -47,7 +47,8 @@ class Stores:
         if spec.overwrite:
             return None
         raise AttemptFailed(
-            FailureClass.OUTPUT_EXISTS, f"output {location} exists; overwrite was not asked for"
+            FailureClass.OUTPUT_EXISTS,
+            f"output {shown(location)} exists; overwrite was not asked for",
         )
 
     def abandon(self, location: str, upload: Upload) -> None:
@@ -56,7 +57,7 @@ class Stores:
             with self.opened(location) as store:
                 store.abandon(location, upload)
         except (AttemptFailed, OutputAway) as error:
-            log.warning("something of %s may be left where it was sent: %s", location, error)
+            log.warning("something of %s may be left: %s", shown(location), error)
 
     def fetch(self, location: str, folder: Path, moved: Callable[[int], None]) -> Path:
         """Bring an s3 input into a folder and say where it lies; AttemptFailed, and whatever
@@ -80,5 +81,6 @@ class Stores:
                     yield store
             case _:
                 raise AttemptFailed(
-                    FailureClass.OUTPUT_REFUSED, f"output {location}: this node sends none there"
+                    FailureClass.OUTPUT_REFUSED,
+                    f"output {shown(location)}: this node sends none there",
                 )
