@@ -20,7 +20,7 @@ class PostgreSql:
 
     def __init__(self, folder: Path) -> None:
         self._server = _started(folder)
-        self.url = self._server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        self.url: str = self._server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
 
     def restart(self) -> None:
         """Every session ends as in a crash, and the server comes up again."""

@@ -4,28 +4,42 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from ffrtmp.domain.policy import FarmPolicy
 from ffrtmp.store.engine import Store
 from ffrtmp.store.tables import metadata
 from tests.builders import START
+from tests.databases import new_database
 from tests.fakes import FakeWorld
-from tests.postgresql import running_postgresql
+from tests.postgresql import PostgreSql, running_postgresql
 
 RULES = FarmPolicy(node_timeout_seconds=60.0, max_retries=2)
 
 
 @pytest.fixture(scope="session")
-def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSql]:
     with running_postgresql(tmp_path_factory.getbasetemp().parent / "postgresql.lock") as server:
-        yield server.url
+        store = Store(server.url)
+        store.migrate(now=START)
+        store.close()
+        yield server
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgreSql) -> str:
+    """Of a database as one that was just migrated: migrating takes longer than most tests."""
+    postgresql.execute(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY")
+    store = Store(postgresql.url)
+    with store.write() as tx:
+        tx.clock.create(START)
+    store.close()
+    return postgresql.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'farm.db'}"
+        return new_database(tmp_path / "farm.db")
     url: str = request.getfixturevalue("postgresql_url")
     return url
 
@@ -33,15 +47,8 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
     store = Store(store_url)
-    store.migrate(now=START)
     yield store
     store.close()
-    if not store.is_sqlite:
-        engine = sa.create_engine(store_url)
-        with engine.begin() as connection:
-            metadata.drop_all(connection)
-            connection.execute(sa.text("DROP TABLE alembic_version"))
-        engine.dispose()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ time, and more of them.
 """
 
 import os
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from ffrtmp.store.engine import Store
+from tests.builders import START
 from tests.contract.machine import FarmMachine
 
 ASKED = os.environ.get("FFRTMP_INTERLEAVINGS")
@@ -35,6 +37,14 @@ def store_url(request: pytest.FixtureRequest) -> str:
         return "sqlite://"
     url: str = request.getfixturevalue("postgresql_url")
     return f"{url}{'&' if '?' in url else '?'}options=-c%20synchronous_commit%3Doff"
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    store = Store(store_url)
+    store.migrate(now=START)
+    yield store
+    store.close()
 
 
 @pytest.mark.timeout(1800)

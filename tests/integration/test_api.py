@@ -17,6 +17,7 @@ from ffrtmp.config import MasterSettings
 from ffrtmp.domain.policy import FarmPolicy
 from ffrtmp.metrics import master_metrics
 from ffrtmp.store.engine import Store
+from tests.databases import new_database
 from tests.fakes import FakeWorld
 
 KEY = "the right key"
@@ -45,8 +46,7 @@ class Api:
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
-    world = FakeWorld.over(Store(f"sqlite:///{tmp_path}/farm.db"), FarmPolicy())
-    world.farm.migrate()
+    world = FakeWorld.over(Store(new_database(tmp_path / "farm.db")), FarmPolicy())
     settings = MasterSettings(broker="redis://localhost", api_key=KEY)
     app = create_app(world.farm, settings, master_metrics(world.farm.counts.last))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
