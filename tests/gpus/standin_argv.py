@@ -18,7 +18,7 @@ SOFTWARE = {
     "vp9": ("libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"),
 }
 SOFTWARE_CODECS = {encoder: codec for codec, (encoder, *_) in SOFTWARE.items()}
-ENCODER_OPTIONS = ("-c:v", "-codec:v", "-vcodec")
+ENCODER_OPTIONS = ("-c", "-codec", "-vcodec")
 DEVICE_OPTIONS = {"nvenc": "-gpu", "qsv": "-qsv_device", "vaapi": "-vaapi_device"}
 QUALITY_OPTIONS = ("-cq", "-qp", "-global_quality")
 DROPPED = {
@@ -41,9 +41,15 @@ SMALLEST = (145, 49)
 """Width and height below which NVENC refuses to encode."""
 
 
+def split(option: str) -> tuple[str, str]:
+    """An option's name, and which of an output's videos it is for: ``-cq``, ``:v:1``."""
+    name, colon, stream = option.partition(":v")
+    return (name, f":v{stream}") if colon else (option, "")
+
+
 def value_of(argv: list[str], option: str) -> str | None:
-    """The value of the last such option."""
-    values = [value for name, value in itertools.pairwise(argv) if name == option]
+    """The value of the last such option, whichever video it is for."""
+    values = [value for name, value in itertools.pairwise(argv) if split(name)[0] == option]
     return values[-1] if values else None
 
 
@@ -87,21 +93,27 @@ def software(argv: list[str], codec: str, hardware: str) -> list[str]:
     out: list[str] = []
     values = iter(argv)
     for option in values:
-        if option in DROPPED:
+        name, stream = split(option)
+        if name in DROPPED:
             next(values, None)
-        elif option in ENCODER_OPTIONS:
+        elif name in ENCODER_OPTIONS:
             next(values)
-            out += ["-c:v", *SOFTWARE[codec]]
-        elif option in QUALITY_OPTIONS:
+            out += [f"-c{stream or ':v'}", SOFTWARE[codec][0], *_tuned(codec, stream)]
+        elif name in QUALITY_OPTIONS:
             quality = float(next(values)) * CRF_PER_QUALITY.get((hardware, codec), 1)
-            out += ["-crf", str(round(quality))]
+            out += [f"-crf{stream}", str(round(quality))]
         elif option in FILTER_OPTIONS:
             out += [option, software_filters(next(values))]
-        elif option == "-b:v":
+        elif name == "-b" and stream:
             bits = next(values)
-            out += ["-b:v", bits] if bits != "0" else []
-        elif option == "-maxrate" and codec == "av1":
-            out += ["-svtav1-params", "pred-struct=1", "-maxrate", next(values)]
+            out += [option, bits] if bits != "0" else []
+        elif name == "-maxrate" and codec == "av1":
+            out += [f"-svtav1-params{stream}", "pred-struct=1", option, next(values)]
         else:
             out.append(option)
     return out
+
+
+def _tuned(codec: str, stream: str) -> list[str]:
+    """Options of the software encoder, for that video."""
+    return [f"{one}{stream}" if one.startswith("-") else one for one in SOFTWARE[codec][1:]]

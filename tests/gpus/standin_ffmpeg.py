@@ -23,6 +23,7 @@ from tests.gpus.standin_argv import (
     frame_size,
     meets_wrong_memory,
     software,
+    split,
     value_of,
 )
 from tests.gpus.standin_words import (
@@ -76,7 +77,7 @@ def list_encoders(folder: str, real: str, argv: list[str]) -> None:
 def encoder_asked(argv: list[str]) -> tuple[str, str] | None:
     """Codec and hardware (``cpu`` for software) of the encoder, None for none that is known."""
     for option, value in itertools.pairwise(argv):
-        if option not in ENCODER_OPTIONS:
+        if split(option)[0] not in ENCODER_OPTIONS:
             continue
         if value in SOFTWARE_CODECS:
             return SOFTWARE_CODECS[value], "cpu"

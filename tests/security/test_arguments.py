@@ -26,7 +26,7 @@ from workers.ffmpeg.passes import FIRST, SECOND, Pass
 from workers.ffmpeg.plan import Plan, plan_of
 from workers.ffmpeg.quality import measure
 from workers.ffmpeg.streaming import publish
-from workers.ffmpeg.target import CPU, Target
+from workers.ffmpeg.target import CPU, Coded, Target
 from workers.gstreamer import pipeline
 from workers.gstreamer.found import Gstreamer
 
@@ -41,11 +41,12 @@ TEXT = st.lists(st.sampled_from((MARK, *HOSTILE)), min_size=1, max_size=5).map(
     lambda parts: "".join((MARK, *parts))
 )
 ADDRESS = TEXT.filter(lambda text: text.isascii() and not set(text) & set(" #"))
+DECODES = frozenset({Coded(codec="h264", bit_depth=8)})
 TARGETS = (
     CPU,
-    Target(hardware=Hardware.NVENC, address="0"),
-    Target(hardware=Hardware.QSV, address="/dev/dri/renderD128"),
-    Target(hardware=Hardware.VAAPI, address="/dev/dri/renderD129"),
+    Target(hardware=Hardware.NVENC, address="0", decodes=DECODES),
+    Target(hardware=Hardware.QSV, address="/dev/dri/renderD128", decodes=DECODES),
+    Target(hardware=Hardware.VAAPI, address="/dev/dri/renderD129", decodes=DECODES),
 )
 CHOICES: dict[str, tuple[Any, ...]] = {
     "codec": ("h264", "h265", "av1", "vp9"),
@@ -90,8 +91,8 @@ def media(draw: st.DrawFn) -> MediaFacts:
         size_bytes=1000,
         video=VideoFacts(
             codec="h264",
-            width=draw(st.integers(2, 5000)),
-            height=draw(st.integers(2, 5000)),
+            width=draw(st.just(640) | st.integers(2, 5000)),
+            height=draw(st.just(480) | st.integers(2, 5000)),
             rotation_degrees=draw(st.sampled_from((0, 90, 180, 270))),
             fps=draw(st.sampled_from((None, Fraction(25), Fraction(1001, 1000)))),
             frames=100,
