@@ -1,10 +1,12 @@
 """How an attempt's children reach its source, and what they ran into on the way."""
 
+import os
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from ffrtmp.domain.locations import Kind, is_live, kind_of
@@ -18,6 +20,15 @@ from workers.sources import laid_out, own_folder
 
 Fetch = Callable[[str, Path], Path]
 """Brings an input into a folder and says where it lies."""
+
+
+AUTHORITIES: Final = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+)
+"""All of a system's authorities in one file, as Debian, Fedora and openSUSE keep them: OpenSSL
+reads their folder, GnuTLS does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +96,10 @@ def _pinned(source: str | None, networks: Networks) -> Pinned | None:
 
 
 def trusted() -> Mapping[str, str]:
-    """What names this host's certificate authorities to OpenSSL; SSL_CERT_FILE is honoured."""
+    """What names this host's certificate authorities; SSL_CERT_FILE is honoured."""
     found = ssl.get_default_verify_paths()
-    named = {"SSL_CERT_FILE": found.cafile, "SSL_CERT_DIR": found.capath}
+    file = found.cafile or next(filter(os.path.exists, AUTHORITIES), None)
+    named = {"SSL_CERT_FILE": file, "SSL_CERT_DIR": found.capath}
     return {name: value for name, value in named.items() if value is not None}
 
 

@@ -6,6 +6,7 @@ MODE is one of ``inputs.Look``. It prints one JSON object, ``{"facts": …}`` or
 
 import errno
 import json
+import os
 import re
 import stat
 import sys
@@ -111,12 +112,19 @@ def _check_file(location: str) -> int:
     return status.st_size
 
 
+def _authorities(how: Access) -> dict[str, str]:
+    """PyAV brings GnuTLS, which has no SSL_CERT_FILE and looks where its makers' system keeps
+    them."""
+    file = os.environ.get("SSL_CERT_FILE")
+    return {"ca_file": file} if file and "tls_verify" in how.options else {}
+
+
 def _opened(location: str, how: Access) -> av.container.InputContainer:
     is_url = not is_local(location)
     timeouts = (OPEN_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS) if is_url else None
     av.logging.set_level(av.logging.ERROR)  # which list refused it, only the log says
     try:
-        return av.open(how.url, options=how.for_probe(), timeout=timeouts)
+        return av.open(how.url, options=how.for_probe() | _authorities(how), timeout=timeouts)
     except av.error.ArgumentError as error:
         raise _not_listed(location, error) from error
     finally:
