@@ -1,10 +1,12 @@
 """The engines that publish streams: how each is told what to do, and what its end means."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
+from ffrtmp.domain.retry import FailureClass
 from workers.ffmpeg import failures, streaming
 from workers.ffmpeg.child import NO_ENVIRONMENT
 from workers.ffmpeg.failures import Failure
@@ -12,6 +14,11 @@ from workers.ffmpeg.plan import Plan
 from workers.ffmpeg.target import Target
 from workers.gstreamer import ends, pipeline
 from workers.gstreamer.found import Gstreamer
+
+_SENDING: Final = re.compile(
+    r"\[error\] Error (submitting a packet to the muxer|muxing a packet|writing trailer)"
+)
+"""What ffmpeg says of a stream that its server does not take any more, whatever the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +80,10 @@ class FfmpegPublisher:
 
     def failure(self, *, exit_code: int | None, signal: int | None, stderr: str) -> Failure:
         """See Publisher."""
-        return failures.classify(exit_code=exit_code, signal=signal, stderr=stderr)
+        found = failures.classify(exit_code=exit_code, signal=signal, stderr=stderr)
+        if found.failure_class is FailureClass.ENCODER and _SENDING.search(stderr):
+            return replace(found, failure_class=FailureClass.CONNECTION)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from ffrtmp.domain.retry import FailureClass
 from tests.media.specs import SOURCE, plan
 from workers.ffmpeg.streaming import publish
+from workers.publishers import FfmpegPublisher
 
 URL = "rtmp://host/app/name"
 PROXY = "-http_proxy"
@@ -52,3 +56,22 @@ def test_server_of_rtmps_is_verified_and_reached_without_a_proxy() -> None:
     assert after_input[after_input.index(PROXY) + 1] == ""
     assert after_input[after_input.index("-tls_verify") + 1] == "1"
     assert PROXY not in plain
+
+
+@pytest.mark.parametrize(
+    ("line", "failure_class"),
+    [
+        ("[out#0/flv @ 0x1] [error] Error muxing a packet", FailureClass.CONNECTION),
+        ("[vf#0:0 @ 0x1] [error] Error sending frames to consumers", FailureClass.ENCODER),
+        ("[error] Error muxing a packet\n[error] moov atom not found", FailureClass.BAD_INPUT),
+    ],
+)
+def test_packet_that_is_not_taken_is_the_fault_of_the_connection(
+    line: str, failure_class: FailureClass
+) -> None:
+    stderr = f"[info] Output #0, flv\n{line}\n[error] Task finished with error code: -1\n"
+    found = FfmpegPublisher(ffmpeg=Path("/bin/ffmpeg")).failure(
+        exit_code=1, signal=None, stderr=stderr
+    )
+
+    assert found.failure_class is failure_class

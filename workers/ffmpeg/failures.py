@@ -163,7 +163,11 @@ _RULES: Final = _rules(
     (r"SSL routines|TLS handshake|certificate verify failed|Unable to open .*tls", _C.CONNECTION),
     # a media server that refuses a stream, which may be another's for a moment, or not there yet
     (r"(^|\] )Server error: ", _C.CONNECTION),
-    (r"Error opening output rtmps?://\S*: Input/output error$", _C.CONNECTION),
+    (
+        r"Error opening output rtmps?://\S*: (Input/output error|End of file|Unknown error"
+        r"|Operation not permitted|Invalid data found|Error number)",
+        _C.CONNECTION,
+    ),
     (r"Protocol '\S*' not on whitelist", _C.INPUT_REFUSED),
     (r"Format not on whitelist", _C.BAD_INPUT),
     (r"Protocol not found$|Port missing in uri", _C.INPUT_REFUSED),
