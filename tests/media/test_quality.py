@@ -305,6 +305,30 @@ def test_output_that_stays_below_the_gate_fails_with_both_scores_and_no_file(
     assert list(node.folder.glob("*out*")) == []
 
 
+LADDER = [
+    {"resolution": "320x180", "crf": 40, "name": "large"},
+    {"resolution": "160x90", "crf": 30, "name": "small"},
+]
+
+
+@pytest.mark.parametrize("mode", ["file", "hls"])
+def test_largest_of_several_renditions_must_pass_the_gate_and_each_is_measured(
+    node: Node, shelf: Path, mode: str
+) -> None:
+    asked = {"renditions": LADDER, "output_mode": mode, "min_vmaf": 80}
+
+    body = result_of(node, scenario="h264", input=str(clip(shelf)), **asked)
+
+    assert body.status == "completed", body.error
+    large, small = body.metrics["renditions"]
+    assert (large["name"], small["name"]) == ("large", "small")
+    assert large["quality"] == body.metrics["quality"]
+    assert large["quality"]["vmaf"]["mean"] >= 80 > small["quality"]["vmaf"]["mean"]
+    assert large["quality"]["vmaf"]["frames"] == small["quality"]["vmaf"]["frames"] == 15
+    assert body.metrics["rejected_rate"]["crf"] == 40
+    assert body.metrics["rejected_rate"]["vmaf"] < 80
+
+
 def test_comparison_that_cannot_be_made_fails_before_the_encode(node: Node, tmp_path: Path) -> None:
     tiny = make_clip(tmp_path / "tiny.mkv", *("-t", "0.2", "-i", str(BUNNY), "-vf", "scale=64:16"))
 
