@@ -18,7 +18,6 @@ from workers.ffmpeg.plan import Plan, plan_of
 from workers.ffmpeg.process import FfmpegProcess
 from workers.ffmpeg.quality import check_measurable
 from workers.ffmpeg.target import Target
-from workers.files import empty
 from workers.hardware.devices import Targets
 from workers.inspection import Made, bits_per_second, check_decodes, inspect
 from workers.quality import Measured, Meter, Scored, gated
@@ -61,8 +60,6 @@ class Encoder:
     def _once(self, task: "_Task", plan: Plan) -> Measured:
         """The plan carried out, inspected and measured."""
         running, destination = task.running, task.staged.temporary
-        if plan.makes_folder:
-            empty(destination)
         for done, turn in enumerate(_turns(plan, running)):
             running.encode.argv = supported(
                 partial(

@@ -48,12 +48,6 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def empty(folder: Path) -> None:
-    """Remove all that is in a folder."""
-    for path in folder.iterdir():
-        remove(path)
-
-
 def inode_of(path: Path) -> int:
     """Which file or folder has that name; a link is one itself."""
     return path.lstat().st_ino

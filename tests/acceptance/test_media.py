@@ -69,6 +69,19 @@ def test_an_absent_input_fails_for_good_and_no_file_stands_in_for_it(farm: Runni
     assert not list(farm.folder.glob("*never*"))
 
 
+def test_quality_is_measured_and_too_little_of_it_fails_for_good(farm: RunningFarm) -> None:
+    small = {"scenario": "360p25", "duration": "0.3s", "preset": "ultrafast"}
+    good = farm.submit(**small, to="good.mp4", crf="10", ssim=True, min_vmaf="80", wait=True)
+    poor = farm.submit(**small, to="poor.mp4", bitrate="10k", min_vmaf="99")
+    failed = farm.wait_for(poor["id"])
+
+    assert set(good["result"]["quality"]) == {"vmaf", "ssim"}
+    assert good["result"]["quality"]["vmaf"]["mean"] >= 80
+    assert (failed.status, failed.failure_reason, failed.attempt) == ("failed", "quality_low", 1)
+    assert "is below the 99 asked for; it was VMAF" in (failed.error or "")
+    assert not list(farm.folder.glob("*poor*"))
+
+
 def test_ladder_scenario_makes_an_hls_folder_never_above_its_source(farm: RunningFarm) -> None:
     job = farm.submit(
         scenario="abr-h264",

@@ -143,7 +143,22 @@ def test_picture_that_begins_behind_its_sound_is_paired_frame_by_frame(
     tmp_path: Path, shelf: Path
 ) -> None:
     source = clip(shelf, before=BEHIND_SOUND)
-    made = encoded(tmp_path, source, fps="12", **KEPT)
+    made = encoded(tmp_path, source, fps="12", audio="none", **KEPT)
+
+    assert_high(scores(tmp_path, source, made), made)
+
+
+def test_recordings_joined_into_one_are_paired_frame_by_frame(tmp_path: Path, shelf: Path) -> None:
+    encoders = ("-c:v", "mpeg2video", "-q:v", "2", "-c:a", "mp2", "-t", "0.4")
+    parts = [
+        make_clip(tmp_path / f"{look}.ts", "-i", str(clip(shelf)), "-vf", look, *encoders)
+        for look in ("null", "negate")
+    ]
+    source = tmp_path / "joined.ts"
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    made = encoded(tmp_path, source, fps="30", **KEPT)
+    assert made[0].source is not None
+    assert not made[0].source.has_one_clock
 
     assert_high(scores(tmp_path, source, made), made)
 

@@ -118,6 +118,10 @@ def test_deep_source_is_compared_in_its_own_depth() -> None:
     assert "format=yuv420p," in _graph(plan(SOURCE))
 
 
+def test_both_sides_have_the_range_that_vmaf_is_trained_on() -> None:
+    assert _graph(plan(SOURCE)).count(":out_range=tv") == 2
+
+
 def test_reference_has_the_rate_of_the_output() -> None:
     assert "[1:V:0]fps=12,scale" in _graph(plan(SOURCE, fps=Fraction(12)))
     assert "[1:V:0]scale" in _graph(plan(SOURCE, fps=None))

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from ffrtmp.domain.media import FrameSize, Metric
 from workers.errors import UnsupportedSpec
-from workers.ffmpeg.arguments import read, test_source
+from workers.ffmpeg.arguments import limit, read, test_source
 from workers.ffmpeg.filters import timing_filters
 from workers.ffmpeg.inputs import Access
 from workers.ffmpeg.pictures import PicturePlan, own_size
-from workers.ffmpeg.plan import BT709, Plan
+from workers.ffmpeg.plan import Plan
 
 MIN_VMAF_SIDE: Final = 32
 """libvmaf crashes where a side has 16 pixels or fewer."""
@@ -112,6 +112,7 @@ def measure(
         *("-threads", share, *_reference(plan, source)),
         *("-filter_complex", _graph(metrics, plan, picture, share)),
         *("-map", "[measured]", "-fps_mode", "passthrough", "-f", "null", "-"),
+        *_same_clock(plan),
     )
 
 
@@ -152,6 +153,15 @@ def _reference(plan: Plan, source: str | None) -> tuple[str, ...]:
     return test_source(replace(plan, sounds=()), plan.largest) if source is None else read(source)
 
 
+def _same_clock(plan: Plan) -> tuple[str, ...]:
+    """Where times start over ffmpeg mends them by all tracks that it reads: so it reads the same
+    ones as the encode did."""
+    if plan.source is None or plan.source.has_one_clock or not plan.sounds:
+        return ()
+    tracks = (option for it in plan.sounds for option in ("-map", f"1:a:{it.source_track}"))
+    return (*tracks, "-c", "copy", *limit(plan.limit_seconds), "-f", "null", "-")
+
+
 def _graph(metrics: Sequence[Metric], plan: Plan, picture: PicturePlan, share: str) -> str:
     size = reference_size(plan)
     copies = "".join(f"[reference{n}]" for n in range(len(metrics)))
@@ -174,13 +184,12 @@ def _without_bars(picture: PicturePlan) -> tuple[str, ...]:
 def _alike(plan: Plan, size: FrameSize) -> tuple[str, ...]:
     """What both sides go through, so that only the encode is between them.
 
-    The first frames make a pair whatever the containers say that they begin at.
+    The first frames make a pair whatever the containers say that they begin at, and both have the
+    range that VMAF is trained on.
     """
     deep = plan.bit_depth > 8 or (plan.source is not None and plan.source.video.bit_depth > 8)
-    is_rgb = plan.source is not None and plan.source.video.colour.is_rgb
-    matrix = f":out_color_matrix={BT709.matrix}" if is_rgb else ""
     return (
-        f"scale={size.width}:{size.height}:flags=bicubic:out_range=tv{matrix}",
+        f"scale={size.width}:{size.height}:flags=bicubic:out_range=tv",
         f"format={'yuv420p10le' if deep else 'yuv420p'}",
         *("settb=AVTB", "setpts=PTS-STARTPTS"),
     )
