@@ -1,6 +1,6 @@
 """One encode: probe the source, plan the output, run ffmpeg, look at what came out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from workers.deadline import Deadline
 from workers.digests import size_of
 from workers.errors import AttemptFailed
 from workers.ffmpeg.command import transcode
+from workers.ffmpeg.gpu_filters import stays_on_gpu
 from workers.ffmpeg.passes import FIRST, SECOND, Pass
 from workers.ffmpeg.plan import Plan, plan_of
 from workers.ffmpeg.process import FfmpegProcess
@@ -54,8 +55,19 @@ class Encoder:
             deadline=Deadline.after(spec.limits.timeout_seconds, running.held.suspension.clock),
             threads=running.limits.threads(self._threads),
         )
-        measured = gated(partial(self._once, task), plan, spec.quality.min_vmaf, running)
+        encode = partial(self._on_what_decodes, task)
+        measured = gated(encode, plan, spec.quality.min_vmaf, running)
         return facts_of(measured.pictures) | measured.rates() | _planned(plan)
+
+    def _on_what_decodes(self, task: "_Task", plan: Plan) -> Measured:
+        """The plan carried out, with the CPU's decoder where the GPU's refuses this source."""
+        try:
+            return self._once(task, plan)
+        except AttemptFailed as failed:
+            refused = failed.failure_class is FailureClass.INCAPABLE
+            if not (refused and stays_on_gpu(plan, task.target)):
+                raise
+        return self._once(replace(task, target=replace(task.target, decodes=frozenset())), plan)
 
     def _once(self, task: "_Task", plan: Plan) -> Measured:
         """The plan carried out, inspected and measured."""

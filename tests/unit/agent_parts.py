@@ -37,6 +37,7 @@ from workers.delivery import Delivery
 from workers.encoder import Encoder
 from workers.ffmpeg.target import CPU
 from workers.gstreamer.found import Gstreamer
+from workers.hardware.devices import Targets
 from workers.heartbeat import Heart
 from workers.ledger import Held, Ledger
 from workers.limits.attempt import Limiter
@@ -48,6 +49,7 @@ from workers.spool import Journal, Phase, Spool
 from workers.staging import Places, part_path
 from workers.streamer import Streamer
 
+ONLY_CPU: Targets = {CPU_DEVICE: {Hardware.CPU: CPU}}
 NODE = "777a4c21-8691-47bc-bd68-cdfd0f43a4d5"
 LOOPBACK = ip_network("127.0.0.1/32")
 LEASE = "lease-lease-lease-lease"
@@ -198,8 +200,8 @@ class Node:
         means: Means = NO_GROUPS,
         gstreamer: Gstreamer | None = None,
         ceilings: Limits = NO_LIMITS,
+        targets: Targets = ONLY_CPU,
     ) -> Runner:
-        targets = {CPU_DEVICE: {Hardware.CPU: CPU}}
         return Runner(
             node_id=NODE,
             client=self.master,
