@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 from ffrtmp.domain.retry import FailureClass
-from tests.certificates import self_signed
 from tests.media import streams
 from tests.media.streams import report_of, streaming, to
 from tests.unit import agent_parts
@@ -29,11 +29,12 @@ class Studio:
     """Shakes hands, hears the first byte, and hangs up."""
 
     def __init__(self, folder: Path) -> None:
-        certificate, key = self_signed(folder, ADDRESS)
-        self.certificate = certificate
+        authority = trustme.CA()
+        self.certificate = folder / "authority.pem"
+        authority.cert_pem.write_to_path(str(self.certificate))
         self.heard: list[bytes] = []
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate, key)
+        authority.issue_cert(ADDRESS).configure_cert(self._context)
         self.listener = socket.create_server((ADDRESS, 0))
         self.url = f"rtmps://{ADDRESS}:{self.listener.getsockname()[1]}/live/secret"
         threading.Thread(target=self._accept, daemon=True).start()
