@@ -1,18 +1,20 @@
 """Outputs are compared with their sources: the right frames, in the right shape, by ffmpeg."""
 
+import itertools
 import os
 import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from ffrtmp.domain.media import Metric
 from ffrtmp.domain.retry import FailureClass
-from ffrtmp.schemas import ResultRequest
+from ffrtmp.schemas import ClaimAnswer, ResultRequest
 from tests.media.specs import BUNNY, FFMPEG, make_clip, plan, run
+from tests.media.web import site
 from tests.unit import agent_parts
 from tests.unit.agent_parts import Node
 from tests.unit.test_agent_files import claim_of
@@ -26,10 +28,10 @@ from workers.ffmpeg.probe import probe
 from workers.ffmpeg.process import ProcessIdentity, start_identity
 from workers.ffmpeg.quality import measure
 from workers.inspection import Made
-from workers.ledger import Held, StopReason
+from workers.ledger import Held, Progress, StopReason
 from workers.quality import MEASURING, Meter, Scores
 from workers.reading import Reading
-from workers.running import Encode, Running
+from workers.running import ENCODING, Encode, Running
 
 EVERY = (Metric.VMAF, Metric.PSNR, Metric.SSIM)
 SMALL = "scale=320:180"
@@ -74,9 +76,9 @@ def turned(folder: Path) -> Path:
     return make_clip(folder / "turned.mp4", *TURNED, "-i", str(upright), "-c:v", "copy", "-an")
 
 
-def running(folder: Path, source: Path | None) -> Running:
+def running(folder: Path, source: Path | str | None, **environment: str) -> Running:
     held = Held(job_id="job-1", number=1, lease="lease")
-    reading = Reading(location=str(source) if source else None, environment={})
+    reading = Reading(location=str(source) if source else None, environment=environment)
     encode = Encode(log=BoundedLog())
     return Running(held, encode, lambda _: None, reading, scratch=folder)
 
@@ -176,6 +178,21 @@ def assert_high(found: Scores, made: tuple[Plan, Made]) -> None:
     assert found[Metric.SSIM].min > 0.98
 
 
+def test_remote_source_is_read_with_the_environment_of_the_attempt(
+    tmp_path: Path, shelf: Path
+) -> None:
+    source = clip(shelf)
+    planned, made = encoded(tmp_path, source, **KEPT)
+    deadline = Deadline.after(None, time.monotonic)
+
+    with site(source, tmp_path) as there:
+        process = running(tmp_path, there.url, SSL_CERT_FILE=str(there.authority))
+        meter = Meter(ffmpeg=FFMPEG, threads=1)
+        found = meter.scores((Metric.SSIM,), planned, made, process, deadline)
+
+    assert found[Metric.SSIM].min > 0.98
+
+
 def test_shift_by_one_frame_costs_the_score(tmp_path: Path) -> None:
     source, late = clip(tmp_path), tmp_path / "late"
     late.mkdir()
@@ -268,15 +285,31 @@ def peak_of(folder: Path, *, frames: int) -> int:
     return used.ru_maxrss
 
 
-def attempt(node: Node, **parameters: Any) -> tuple[Held, Any]:
+class Watched(Held):
+    """An attempt that keeps all that is said of its progress."""
+
+    def __init__(self, **about: Any) -> None:
+        self.seen: list[Progress] = []
+        super().__init__(**about)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "progress":
+            self.seen.append(value)
+
+
+H = TypeVar("H", bound=Held)
+
+
+def attempt(node: Node, kind: type[H], **parameters: Any) -> tuple[H, ClaimAnswer]:
     claim = claim_of(preset="ultrafast", **parameters)
-    held = Held(job_id=claim.job_id, number=claim.attempt, lease=claim.lease)
+    held = kind(job_id=claim.job_id, number=claim.attempt, lease=claim.lease)
     node.ledger.admit(held)
     return held, claim
 
 
 def result_of(node: Node, **parameters: Any) -> ResultRequest:
-    held, claim = attempt(node, **parameters)
+    held, claim = attempt(node, Held, **parameters)
     node.runner(FFMPEG).run(claim, held)
     body: ResultRequest
     (body,) = node.master.said("report")
@@ -295,7 +328,10 @@ def test_result_has_what_was_asked_and_its_encode_is_not_repeated(node: Node, sh
 
 
 def test_output_below_the_gate_is_encoded_once_more_and_accepted(node: Node, shelf: Path) -> None:
-    body = result_of(node, input=str(clip(shelf)), duration="0.4s", crf=40, min_vmaf=88)
+    source = str(clip(shelf))
+    held, claim = attempt(node, Watched, input=source, duration="0.4s", crf=40, min_vmaf=88)
+    node.runner(FFMPEG).run(claim, held)
+    (body,) = node.master.said("report")
 
     assert body.status == "completed", body.error
     assert body.metrics["rejected_rate"]["vmaf"] < 88 <= body.metrics["accepted_rate"]["vmaf"]
@@ -303,6 +339,13 @@ def test_output_below_the_gate_is_encoded_once_more_and_accepted(node: Node, she
     accepted = body.metrics["accepted_rate"]["crf"]
     assert body.argv[body.argv.index("-crf") + 1] == str(accepted)
     assert body.metrics["quality"]["vmaf"]["mean"] >= 88
+    phases = [progress.phase for progress in held.seen]
+    assert [phase for phase, _ in itertools.groupby(phases) if phase in (ENCODING, MEASURING)] == [
+        *(ENCODING, MEASURING),
+        *(ENCODING, MEASURING),
+    ]
+    fractions = [progress.fraction for progress in held.seen]
+    assert fractions == sorted(fractions)
 
 
 def test_output_that_stays_below_the_gate_fails_with_both_scores_and_no_file(
@@ -354,7 +397,7 @@ def test_comparison_that_cannot_be_made_fails_before_the_encode(node: Node, tmp_
 
 
 def test_cancel_in_the_middle_of_the_measuring_leaves_nothing(node: Node) -> None:
-    held, claim = attempt(node, duration="12s", vmaf=True)
+    held, claim = attempt(node, Held, duration="12s", vmaf=True)
     runner = node.runner(FFMPEG)
     thread = threading.Thread(target=lambda: runner.run(claim, held))
     thread.start()

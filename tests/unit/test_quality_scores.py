@@ -11,6 +11,7 @@ import pytest
 from ffrtmp.domain.media import Codec, FrameSize, Metric
 from ffrtmp.domain.retry import FailureClass
 from tests.media.specs import SOURCE, plan
+from workers.deadline import Deadline
 from workers.errors import AttemptFailed, UnsupportedSpec
 from workers.ffmpeg.facts import Colour
 from workers.ffmpeg.inputs import access
@@ -30,6 +31,17 @@ from workers.ledger import Held
 from workers.quality import Measured, Scored, gated
 from workers.reading import Reading
 from workers.running import Encode, Running
+
+
+def test_deadline_stands_still_with_its_clock() -> None:
+    now = 100.0
+    deadline = Deadline.after(5.0, lambda: now)
+
+    now = 103.0
+    assert deadline.left == 2.0
+    now = 106.0
+    assert deadline.left == 0.0
+    assert Deadline.after(None, lambda: now).left is None
 
 
 def test_statistics_are_those_of_the_definition() -> None:
