@@ -47,6 +47,7 @@ class Encoder:
         spec, source = claim.spec, running.source_facts()
         plan = supported(lambda: plan_of(spec, source))
         supported(lambda: check_measurable(spec.quality.metrics, plan))
+        running.limits.require_room(plan.expected_bytes)
         task = _Task(
             spec=spec,
             staged=staged,

@@ -90,7 +90,8 @@ def test_child_of_the_agent_has_none_of_its_sockets_files_and_keys(
     farm: ChaosFarm, tmp_path: Path
 ) -> None:
     agent = farm.start_agent("host").ready()
-    job = farm.submit(duration=3600, output=str(tmp_path / "out.mp4"))
+    limits = {"max_cpu_percent": 1000, "max_memory_mb": 2048, "max_disk_mb": 1000}
+    job = farm.submit(duration=3600, output=str(tmp_path / "out.mp4"), resource_limits=limits)
     wait_until(lambda: list(tmp_path.glob(".out*.part")))
     ffmpeg, child = wait_until(agent.ffmpegs)[0], wait_until(agent.celery_child)
     secrets = [KEY, json.loads((agent.state / "node.json").read_text())["node_token"]]

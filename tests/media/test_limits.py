@@ -14,19 +14,25 @@ import pytest
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.domain.spec import NO_LIMITS, Limits
 from ffrtmp.schemas import ClaimAnswer, ResultRequest
-from tests.media.specs import FFMPEG
+from tests.chaos.wrapped import wrapped_ffmpeg
+from tests.media.specs import BUNNY, FFMPEG
 from tests.media.test_paused_attempts import process_of
 from tests.unit import agent_parts
 from tests.unit.agent_parts import Node
 from tests.unit.test_agent_files import claim_of
 from tests.waiting import wait_until
+from workers.errors import AttemptFailed
+from workers.ffmpeg.child import Confinement
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.process import FfmpegProcess
 from workers.ledger import Held, StopReason
 from workers.limits import disk
-from workers.limits.attempt import Limiter
+from workers.limits.attempt import Enforced, Limiter
+from workers.limits.group import Group, memory_settings
 from workers.limits.hierarchy import Controller
 from workers.limits.means import NO_GROUPS, Means, find_means, name_for
+from workers.reading import Reading
+from workers.running import Encode, Running
 
 node = agent_parts.node
 LONG_SECONDS = 3600
@@ -57,12 +63,17 @@ def limited(limits: dict[str, int], **parameters: Any) -> ClaimAnswer:
 
 
 def run(
-    node: Node, means: Means, claim: ClaimAnswer, *, ceilings: Limits = NO_LIMITS
+    node: Node,
+    means: Means,
+    claim: ClaimAnswer,
+    *,
+    ceilings: Limits = NO_LIMITS,
+    ffmpeg: Path = FFMPEG,
 ) -> ResultRequest:
     """How an attempt of this claim ends; nothing is left of its groups."""
     held = Held(job_id=claim.job_id, number=claim.attempt, lease=claim.lease)
     node.ledger.admit(held)
-    node.runner(FFMPEG, means=means, ceilings=ceilings).run(claim, held)
+    node.runner(ffmpeg, means=means, ceilings=ceilings).run(claim, held)
     assert [child for group in means.groups.values() for child in group.children()] == []
     body: ResultRequest
     (body,) = node.master.said("report")
@@ -144,6 +155,56 @@ def test_encode_ends_before_its_disk_is_full(node: Node, monkeypatch: pytest.Mon
     assert (body.status, body.failure_reason) == ("failed", FailureClass.NO_SPACE)
     assert "MiB are not for outputs" in (body.error or "")
     assert list((node.folder / "output").iterdir()) == []
+
+
+def test_output_that_would_not_fit_on_its_disk_is_not_begun(node: Node) -> None:
+    body = run(node, NO_GROUPS, limited({}, duration=864_000, bitrate="400M"))
+
+    assert (body.status, body.failure_reason) == ("failed", FailureClass.NO_SPACE)
+    assert (body.error or "").startswith("the output is going to have 41198730 MiB")
+    assert body.argv == []
+
+
+def test_probe_is_held_by_the_limits_of_its_attempt(tmp_path: Path) -> None:
+    means = find_means(name_for(tmp_path))
+    if Controller.MEMORY not in means.groups:
+        pytest.skip("this host hands no cgroup to its users")
+    parent = means.groups[Controller.MEMORY]
+    group = Group(parent.version, parent.folder / "job-1")
+    group.make(*memory_settings(group.version, 4 << 20))
+    limits = Enforced(
+        asked=Limits(max_memory_mb=4),
+        confinement=Confinement(groups=(group.folder,)),
+        memory=group,
+    )
+    held = Held(job_id="job-1", number=1, lease="lease")
+    reading = Reading(location=str(BUNNY), environment={})
+    running = Running(
+        held, Encode(log=BoundedLog()), lambda _: None, reading, scratch=tmp_path, limits=limits
+    )
+
+    with pytest.raises(AttemptFailed, match="max_memory_mb") as failed:
+        running.source_facts()
+
+    means.close()
+    assert failed.value.failure_class is FailureClass.LIMIT_EXCEEDED
+
+
+def test_what_an_attempt_started_ends_with_it_in_whatever_session(
+    node: Node, tmp_path: Path
+) -> None:
+    means = find_means(name_for(tmp_path))
+    if not means.groups:
+        pytest.skip("this host hands no cgroup to its users")
+    kept = tmp_path / "pid"
+    escape = f"setsid sleep 3600 </dev/null >/dev/null 2>&1 & echo $! > {kept}"
+    ffmpeg = wrapped_ffmpeg(tmp_path / "ffmpeg", escape, only="-progress")
+
+    body = run(node, means, limited({"max_cpu_percent": 400}, duration=0.2), ffmpeg=ffmpeg)
+
+    means.close()
+    assert body.status == "completed"
+    wait_until(lambda: not psutil.pid_exists(int(kept.read_text())), what="init to reap it")
 
 
 def test_encode_gets_no_more_of_the_cores_than_asked(node: Node, means: Means) -> None:

@@ -12,10 +12,11 @@ import pytest
 
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.domain.spec import NO_LIMITS, Limits
+from tests.media.specs import plan
 from workers.errors import AttemptFailed
 from workers.ffmpeg.process import ProcessEnd
 from workers.limits.attempt import Enforced, Limiter
-from workers.limits.disk import RESERVE_BYTES, DiskUse, DiskWatch, breach
+from workers.limits.disk import RESERVE_BYTES, DiskUse, DiskWatch, breach, no_room
 from workers.limits.group import Group, Setting, cpu_settings, memory_settings
 from workers.limits.hierarchy import Controller, OwnGroup, Version, own_groups
 from workers.limits.means import LEAF, NO_GROUPS, Means, means_among
@@ -226,6 +227,22 @@ def test_disk_that_runs_full_is_left_before_it_is_full() -> None:
 
     assert found is not None
     assert found.failure_class is FailureClass.NO_SPACE
+
+
+def test_output_that_would_not_fit_is_not_begun() -> None:
+    assert no_room(100 << 20, (100 << 20) + RESERVE_BYTES) is None
+    assert no_room(100 << 20, None) is None
+    found = no_room((100 << 20) + 1, (100 << 20) + RESERVE_BYTES)
+
+    assert found is not None
+    assert found.failure_class is FailureClass.NO_SPACE
+
+
+def test_rates_and_length_say_how_large_an_output_is_going_to_be() -> None:
+    rated = plan(duration_seconds=10, crf=None, bits_per_second=8_000_000)
+
+    assert rated.expected_bytes == 10_000_000
+    assert plan(duration_seconds=10).expected_bytes is None
 
 
 def test_all_files_of_an_attempt_count_and_what_was_seen_stays_true(tmp_path: Path) -> None:

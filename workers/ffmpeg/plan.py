@@ -64,6 +64,14 @@ class Plan:
         known = [seconds for seconds in (self.limit_seconds, length) if seconds]
         return min(known, default=None)
 
+    @property
+    def expected_bytes(self) -> int | None:
+        """What its pictures come to at the rates asked for; None where a quality decides."""
+        rates = [picture.bits_per_second for picture in self.pictures]
+        if self.expected_seconds is None or None in rates:
+            return None
+        return int(self.expected_seconds * sum(rate or 0 for rate in rates) / 8)
+
 
 def plan_of(spec: JobSpec, source: MediaFacts | None) -> Plan:
     """What the job comes to for this source; UnsupportedSpec where that is nothing."""

@@ -17,7 +17,7 @@ from ffrtmp.domain.spec import NO_LIMITS, Limits
 from workers.errors import AttemptFailed
 from workers.ffmpeg.child import UNCONFINED, Confinement
 from workers.ffmpeg.process import ProcessEnd
-from workers.limits.disk import MIB, DiskWatch, wrote_too_much
+from workers.limits.disk import MIB, DiskWatch, no_room, wrote_too_much
 from workers.limits.group import Group, Setting, cpu_settings, memory_settings
 from workers.limits.hierarchy import Controller
 from workers.limits.means import Means
@@ -49,6 +49,13 @@ class Enforced:
         """How many an encoder may have of its slot's share: more cores than that it never gets."""
         percent = self.asked.max_cpu_percent
         return share if percent is None else min(share, _cores_of(percent))
+
+    def require_room(self, expected_bytes: int | None) -> None:
+        """AttemptFailed where the output's disk has no room for that; None is not known."""
+        if self.disk is not None and expected_bytes is not None:
+            failure = no_room(expected_bytes, self.disk.free_bytes())
+            if failure is not None:
+                raise failure
 
     def is_passed(self, pid: int) -> bool:
         """Whether a limit that the kernel does not keep is passed by this process; a look."""

@@ -36,6 +36,17 @@ def breach(use: DiskUse, *, max_disk_mb: int | None) -> AttemptFailed | None:
     return None
 
 
+def no_room(expected_bytes: int, free_bytes: int | None) -> AttemptFailed | None:
+    """Why an output of about that size is not begun; None where it fits."""
+    if free_bytes is None or expected_bytes <= free_bytes - RESERVE_BYTES:
+        return None
+    return AttemptFailed(
+        FailureClass.NO_SPACE,
+        f"the output is going to have {expected_bytes // MIB} MiB, and its disk has"
+        f" {free_bytes // MIB} MiB left",
+    )
+
+
 def wrote_too_much(max_disk_mb: int) -> AttemptFailed:
     """The failure of an attempt that wrote more than it may."""
     return AttemptFailed(
@@ -61,10 +72,14 @@ class DiskWatch:
         self._found = self._found or self._breach()
         return self._found
 
+    def free_bytes(self) -> int | None:
+        """Room on the disk of the output; None where there is none, or nobody knows."""
+        return None if self._output is None else _free(self._output.parent)
+
     def _breach(self) -> AttemptFailed | None:
         use = DiskUse(
             written_bytes=sum(map(_bytes_in, self._written)) if self._max_disk_mb else 0,
-            free_bytes=None if self._output is None else _free(self._output.parent),
+            free_bytes=self.free_bytes(),
         )
         return breach(use, max_disk_mb=self._max_disk_mb)
 
