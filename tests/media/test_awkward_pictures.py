@@ -35,14 +35,13 @@ def size(path: Path) -> tuple[int, int]:
     return frame.width, frame.height
 
 
-@pytest.mark.parametrize("to", ["mp4", "mkv"])
 @pytest.mark.parametrize(
-    ("turn", "corner"),
+    ("turn", "corner", "to"),
     [
-        (("-display_rotation:v:0", "90"), "bottom left"),
-        (("-display_rotation:v:0", "180"), "bottom right"),
-        (("-display_rotation:v:0", "270"), "top right"),
-        (("-display_hflip:v:0",), "top right"),
+        (("-display_rotation:v:0", "90"), "bottom left", "mp4"),
+        (("-display_rotation:v:0", "180"), "bottom right", "mkv"),
+        (("-display_rotation:v:0", "270"), "top right", "mkv"),
+        (("-display_hflip:v:0",), "top right", "mp4"),
     ],
 )
 def test_turned_or_mirrored_picture_comes_out_upright_and_unmarked(
@@ -91,8 +90,7 @@ def test_anamorphic_picture_turned_keeps_its_shape_the_other_way(tmp_path: Path)
     assert size(made) == (64, 96)
 
 
-@pytest.mark.parametrize("source", ["mp4", "mkv"])
-@pytest.mark.parametrize("to", ["mp4", "mkv"])
+@pytest.mark.parametrize(("source", "to"), [("mp4", "mkv"), ("mkv", "mp4"), ("mp4", "mp4")])
 def test_uneven_frames_keep_their_times(tmp_path: Path, source: str, to: str) -> None:
     uneven = make_clip(
         tmp_path / f"uneven.{source}",
@@ -119,8 +117,10 @@ def test_uneven_frames_become_even_where_a_rate_is_asked(tmp_path: Path) -> None
     assert shown[-1] == pytest.approx(times(uneven)[-1], abs=0.11)
 
 
-@pytest.mark.parametrize("to", ["mp4", "mkv", "webm"])
-@pytest.mark.parametrize("rate", ["1", "1000", "24000/1001"])
+@pytest.mark.parametrize(
+    ("rate", "to"),
+    [("1", "mp4"), ("1", "webm"), ("1000", "mp4"), ("1000", "mkv"), ("24000/1001", "mkv")],
+)
 def test_slow_and_fast_pictures_keep_every_frame(tmp_path: Path, rate: str, to: str) -> None:
     count = 3 if rate == "1" else 30
     clip = make_clip(
@@ -133,8 +133,9 @@ def test_slow_and_fast_pictures_keep_every_frame(tmp_path: Path, rate: str, to: 
     assert rate_of(made) == pytest.approx(float(Fraction(rate)), rel=0.01)
 
 
-@pytest.mark.parametrize("to", ["mp4", "mkv"])
-@pytest.mark.parametrize("fps", [None, "30", "5"])
+@pytest.mark.parametrize(
+    ("fps", "to"), [(None, "mp4"), (None, "mkv"), ("30", "mp4"), ("5", "mp4"), ("5", "mkv")]
+)
 def test_single_frame_comes_out(tmp_path: Path, fps: str | None, to: str) -> None:
     single = make_clip(tmp_path / "single.mp4", *picture(), "-frames:v", "1", *X264)
 

@@ -16,6 +16,8 @@ OPTIONS = frozenset(
         # of the input
         *("-f", "-i", "-protocol_whitelist", "-format_whitelist", "-rw_timeout", "-reconnect"),
         *("-reconnect_streamed", "-reconnect_delay_max", "-tls_verify", "-stream_loop", "-ss"),
+        *("-rtmp_tcurl", "-rtmp_live", "-mode", "-timeout", "-connect_timeout"),
+        *("-analyzeduration", "-probesize"),
         # which tracks, how long, with which names
         *(
             "-map",
@@ -62,6 +64,8 @@ ELEMENTS = frozenset(
     }
 )
 """Of GStreamer, with the kinds of media between them."""
+PLACES = ("-i", "-rtmp_tcurl", None)
+"""Where the words of a job may stand: what is read, what a server is asked for, what is made."""
 FILTER_OPTIONS = ("-vf", "-filter", "-filter_complex")
 IN_A_FOLDER = re.compile(r"file:[a-z0-9][a-z0-9_-]{0,31}\.(mp4|mkv|webm)|%v/index\.m3u8|-")
 """Outputs of a job that makes several, and that of a run which makes none."""
@@ -129,4 +133,4 @@ def check(argv: Sequence[str], *, sources: Sequence[str], output: str | None, ma
             assert filters_of(value) <= FILTERS, value
         if mark in value:
             is_name = argument.name == "-metadata" and value.partition("=")[0] == "language"
-            assert argument.name in ("-i", None) or is_name, argument
+            assert argument.name in PLACES or is_name, argument

@@ -42,6 +42,8 @@ TEXT = st.lists(st.sampled_from((MARK, *HOSTILE)), min_size=1, max_size=5).map(
 )
 ADDRESS = TEXT.filter(lambda text: text.isascii() and not set(text) & set(" #"))
 DECODES = frozenset({Coded(codec="h264", bit_depth=8)})
+NUMBERS = "203.0.113.7"
+LIVE = ADDRESS.map("rtmp://source/app/{}".format) | st.just(f"srt://source:9000?streamid={MARK}")
 TARGETS = (
     CPU,
     Target(hardware=Hardware.NVENC, address="0", decodes=DECODES),
@@ -125,7 +127,7 @@ def read_at(place: str | None) -> list[str]:
     """What ffmpeg is told to read for such an input."""
     if place is None:
         return []
-    return [place if "://" in place[:8] else f"file:{place}"]
+    return [access(place, address=NUMBERS).url]
 
 
 def accepted(scenario: str, wanted: dict[str, Any], *, engine: Engine = Engine.AUTO) -> JobSpec:
@@ -242,24 +244,42 @@ def test_any_folder_is_made_by_listed_options_and_its_words_are_places(
 @OFTEN
 @given(
     wanted=wishes(),
-    place=st.none() | TEXT.map("/in/{}".format),
-    name=ADDRESS,
+    place=st.none() | TEXT.map("/in/{}".format) | LIVE,
+    stream=ADDRESS.map("rtmp://host/app/{}".format) | ADDRESS.map("rtmps://host/app/{}".format),
+    looped=st.booleans(),
+    begin=st.sampled_from((0.0, 1.5)),
     found=media(),
     target=st.sampled_from(TARGETS),
 )
 def test_any_stream_is_made_by_listed_options_and_its_words_are_places(
-    wanted: dict[str, Any], place: str | None, name: str, found: MediaFacts, target: Target
+    wanted: dict[str, Any],
+    place: str | None,
+    stream: str,
+    looped: bool,
+    begin: float,
+    found: MediaFacts,
+    target: Target,
 ) -> None:
-    url = f"rtmp://host/app/{name}"
-    where = {"output_mode": "rtmp", "rtmp_url": url} | ({} if place is None else {"input": place})
-    spec = accepted("live-720p30", {"codec": "h264"} | wanted | where)
+    where = {"output_mode": "rtmp", "rtmp_url": stream}
+    source = {} if place is None else {"input": place}
+    spec = accepted("live-720p30", {"codec": "h264"} | wanted | where | source)
     plan = planned(spec, None if place is None else found)
 
     argv = built(
-        lambda: publish(plan, ffmpeg=PROGRAM, source=place, rtmp_url=url, threads=2, target=target)
+        lambda: publish(
+            plan,
+            ffmpeg=PROGRAM,
+            source=place,
+            rtmp_url=stream,
+            threads=2,
+            address=NUMBERS,
+            is_looped=looped,
+            from_seconds=begin,
+            target=target,
+        )
     )
 
-    check(argv, sources=read_at(place), output=url, mark=MARK)
+    check(argv, sources=read_at(place), output=stream, mark=MARK)
 
 
 @OFTEN

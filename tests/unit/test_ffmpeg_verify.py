@@ -135,6 +135,21 @@ def test_count_that_nobody_knows_or_that_cannot_be_is_not_held_against_the_outpu
     assert found_in(source, with_video(OUTPUT, frames=63), **ASKED, fps=None) == []
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        with_video(SOURCE, is_interlaced=True),
+        with_video(SOURCE, codec="vp8"),
+        with_video(SOURCE, codec="mpeg4"),
+        replace(SOURCE, container="avi"),
+    ],
+    ids=["fields", "hidden frames", "frames not coded", "empty chunks"],
+)
+def test_packets_that_may_be_no_frames_are_not_counted_as_such(source: MediaFacts) -> None:
+    assert found_in(source, with_video(OUTPUT, frames=63), **ASKED, fps=None) == []
+    assert len(found_in(source, with_video(OUTPUT, frames=63), **ASKED)) == 1
+
+
 def test_uneven_source_has_the_frames_that_it_has() -> None:
     source = with_video(SOURCE, **UNEVEN)
 

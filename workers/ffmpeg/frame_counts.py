@@ -12,6 +12,8 @@ from workers.ffmpeg.plan import Plan
 
 MIN_TOLERANCE_SECONDS: Final = 0.1
 """Ends are known no better."""
+_MAY_SHOW_NOTHING: Final = frozenset(("vp8", "mpeg4", "msmpeg4v3"))
+"""Codecs with packets that are no frame to be shown; AVI has such chunks of any codec."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ def expected_count(plan: Plan, picture: PicturePlan) -> FrameCount | None:
     video = plan.source.video
     seconds = _seconds(plan, video)
     if not plan.source.has_one_clock or seconds is None or not video.fps:
+        return None
+    if picture.fps is None and plan.source.container == "avi":
         return None
     if picture.fps is not None:
         slack = max(MIN_TOLERANCE_SECONDS, float(1 / video.fps))
@@ -64,6 +68,8 @@ def _believable(video: VideoFacts) -> int | None:
 
     A header also counts what an edit list leaves out; a packet may be a field, or never shown.
     """
+    if video.is_interlaced or video.codec in _MAY_SHOW_NOTHING:
+        return None
     room = _room(video)
     return video.frames if video.frames and room is not None and video.frames <= room + 1 else None
 
