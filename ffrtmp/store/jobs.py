@@ -215,19 +215,15 @@ class Jobs:
 
         Those behind them cannot start before them, so nobody has to look at all of them.
         """
-        first = (
-            sa.select(jobs.c.sequence_number)
-            .where(PENDING, jobs.c.rank == rank, jobs.c.requires == need)
-            .order_by(jobs.c.sequence_number)
-            .limit(heads)
-        )
-        due = jobs.c.waiting_farm + step_seconds * (jobs.c.base_rank - rank + 1) <= farm_seconds
-        raised = self._db.execute(
-            sa.update(jobs)
-            .where(jobs.c.sequence_number.in_(first), PENDING, jobs.c.rank == rank, due)
-            .values(rank=rank - 1)
-            .returning(jobs.c.id)
-        )
+        asked = {
+            "of_rank": rank,
+            "next_rank": rank - 1,
+            "need": need,
+            "heads": heads,
+            "step_seconds": step_seconds,
+            "farm_seconds": farm_seconds,
+        }
+        raised = self._db.execute(_RAISE, asked)
         return [(job_id, rank - 1) for job_id in raised.scalars()]
 
     def note_room_made(self, job: Job, *, farm_seconds: float) -> bool:
@@ -286,7 +282,30 @@ class Jobs:
         return [job_of(row) for row in self._db.execute(query)]
 
 
-def is_due(now: datetime, farm_seconds: float) -> tuple[sa.ColumnElement[bool], ...]:
+def _raise() -> sa.UpdateBase:
+    of_rank = sa.bindparam("of_rank", type_=sa.Integer)
+    first = (
+        sa.select(jobs.c.sequence_number)
+        .where(PENDING, jobs.c.rank == of_rank, jobs.c.requires == sa.bindparam("need"))
+        .order_by(jobs.c.sequence_number)
+        .limit(sa.bindparam("heads"))
+    )
+    waited = sa.bindparam("step_seconds", type_=sa.Float) * (jobs.c.base_rank - of_rank + 1)
+    return (
+        sa.update(jobs)
+        .where(jobs.c.sequence_number.in_(first), PENDING, jobs.c.rank == of_rank)
+        .where(jobs.c.waiting_farm + waited <= sa.bindparam("farm_seconds"))
+        .values(rank=sa.bindparam("next_rank"))
+        .returning(jobs.c.id)
+    )
+
+
+_RAISE = _raise()
+
+
+def is_due(
+    now: datetime | sa.BindParameter[datetime], farm_seconds: float | sa.BindParameter[float]
+) -> tuple[sa.ColumnElement[bool], ...]:
     """That a pending job may start, as conditions."""
     return (
         jobs.c.retry_at.is_(None) | (jobs.c.retry_at <= now),

@@ -13,6 +13,10 @@ from ffrtmp.domain.node import Node, Registration
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.store.tables import nodes
 
+# Built once: composing them costs more than running them.
+_OF_ID = sa.select(nodes).where(nodes.c.id == sa.bindparam("node_id"))
+_OF_ID_HELD = _OF_ID.with_for_update()
+
 
 class Nodes:
     """Finds, registers and marks nodes."""
@@ -22,11 +26,11 @@ class Nodes:
 
     def get(self, node_id: str) -> Node | None:
         """The node of an id."""
-        return self._one(sa.select(nodes).where(nodes.c.id == node_id))
+        return self._one(_OF_ID, node_id=node_id)
 
     def lock(self, node_id: str) -> Node | None:
         """The same, held against other writers until the transaction ends."""
-        return self._one(sa.select(nodes).where(nodes.c.id == node_id).with_for_update())
+        return self._one(_OF_ID_HELD, node_id=node_id)
 
     def at_address(self, address: str) -> Node | None:
         """The node registered at an address."""
@@ -163,8 +167,8 @@ class Nodes:
         """Forget a node; its attempts stay as history."""
         self._db.execute(sa.delete(nodes).where(nodes.c.id == node_id))
 
-    def _one(self, query: sa.Select[Any]) -> Node | None:
-        row = self._db.execute(query).one_or_none()
+    def _one(self, query: sa.Select[Any], **asked: Any) -> Node | None:
+        row = self._db.execute(query, asked).one_or_none()
         return None if row is None else _node(row)
 
     def _all(self, query: sa.Select[Any]) -> Sequence[Node]:
