@@ -28,6 +28,8 @@ from workers.spool import Journal, Phase, Spool
 from workers.threads import start_loop
 from workers.tracing import span
 
+MAX_SENDING = 4
+"""Outputs on their way to other places at once, besides those of running slots."""
 UNACCEPTABLE = (413, 422)
 SENDING_PATIENCE_SECONDS = 3600.0
 """How long a place that does not answer is asked again before the attempt fails for it."""
@@ -82,6 +84,7 @@ class Delivery:
         self._now = now
         self._waiting: list[Parcel] = []
         self._sent_alone: list[Parcel] = []
+        self._turns = threading.BoundedSemaphore(MAX_SENDING)
         self._arrived = threading.Condition()
 
     @property
@@ -140,7 +143,9 @@ class Delivery:
     def _send(self, parcel: Parcel, stop: threading.Event) -> None:
         delays = jittered_delays(base_seconds=0.5, cap_seconds=30.0)
         while not stop.is_set():
-            if self._try(parcel):
+            with self._turns:
+                is_done = self._try(parcel)
+            if is_done:
                 self._sent_alone.remove(parcel)
                 return
             stop.wait(next(delays))

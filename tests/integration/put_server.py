@@ -13,6 +13,8 @@ CUT: Final = "cut"
 """End the connection in the middle of the body."""
 LOST: Final = "lost"
 """Keep the file and end the connection without an answer."""
+HANG: Final = "hang"
+"""Stop in the middle of the body, and say nothing until the server ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,7 @@ class Asked:
 
 
 class PutServer(ThreadingHTTPServer):
-    """``files`` by path; ``script`` says what becomes of the next PUTs: a status, CUT or LOST."""
+    """``files`` by path; ``script`` says what becomes of the next PUTs: a status or a word."""
 
     daemon_threads = True
     block_on_close = False
@@ -36,6 +38,8 @@ class PutServer(ThreadingHTTPServer):
         self.asked: list[Asked] = []
         self.script: list[int | str] = []
         self.tells_digests = True
+        self.heeds_conditions = True
+        self.is_over = threading.Event()
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_port}{path}"
@@ -52,8 +56,10 @@ class _Handler(BaseHTTPRequestHandler):
         headers = self._note()
         length = int(headers["content-length"])
         order = self.server.script.pop(0) if self.server.script else None
-        if order == CUT:
+        if order in (CUT, HANG):
             self.rfile.read(length // 2)
+            if order == HANG:
+                self.server.is_over.wait()
             self.close_connection = True
             return
         body = self.rfile.read(length)
@@ -61,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif isinstance(order, int):
             self._answer(order, {"Location": self.server.url("/elsewhere")})
-        elif headers.get("if-none-match") == "*" and self.path in self.server.files:
+        elif self._is_kept(headers):
             self._answer(412, {})
         else:
             self.server.files[self.path] = body
@@ -79,6 +85,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, {"Repr-Digest": digest(body)}, length=len(body))
         else:
             self._answer(200, {}, length=len(body))
+
+    def _is_kept(self, headers: dict[str, str]) -> bool:
+        is_conditional = self.server.heeds_conditions and headers.get("if-none-match") == "*"
+        return is_conditional and self.path in self.server.files
 
     def _note(self) -> dict[str, str]:
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -109,5 +119,6 @@ def put_server() -> Iterator[PutServer]:
     try:
         yield server
     finally:
+        server.is_over.set()
         server.shutdown()
         server.server_close()

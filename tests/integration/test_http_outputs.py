@@ -11,7 +11,7 @@ import pytest
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.retry import FailureClass
 from tests.integration.agents import Master, StartAgent, job_with
-from tests.integration.put_server import CUT, LOST, PutServer, digest, put_server
+from tests.integration.put_server import CUT, HANG, LOST, PutServer, digest, put_server
 from tests.media.specs import FFMPEG
 from tests.unit import agent_parts
 from tests.unit.agent_parts import STALE, Node
@@ -19,7 +19,7 @@ from tests.unit.test_agent_files import claim_of, sha
 from tests.unit.test_agent_folders import LADDER, filled
 from tests.waiting import wait_until
 from workers import recovery
-from workers.delivery import Delivery
+from workers.delivery import Delivery, Parcel
 from workers.digests import sha256_of
 from workers.errors import AttemptFailed
 from workers.ledger import Held, StopReason
@@ -49,6 +49,10 @@ def finished_folder(node: Node, location: str) -> tuple[Held, Journal]:
     filled(journal.temporary)
     known = {"location": location, "sha256": sha256_of(journal.temporary), "size": 15}
     return held, journal.model_copy(update=known)
+
+
+def parcel(held: Held, journal: Journal) -> Parcel:
+    return Parcel(held=held, journal=journal)
 
 
 def ending(node: Node) -> tuple[str, FailureClass | None]:
@@ -126,7 +130,7 @@ def test_file_whose_answer_was_lost_is_known_again_by_its_digest(
     assert ending(node) == ("completed", None)
 
 
-@pytest.mark.parametrize("status", [301, 307, 400, 401, 403, 404, 405, 413])
+@pytest.mark.parametrize("status", [301, 307, 400, 401, 403, 404, 405, 409, 413])
 def test_refusal_ends_the_attempt_for_good(node: Node, server: PutServer, status: int) -> None:
     server.script = [status]
 
@@ -137,7 +141,34 @@ def test_refusal_ends_the_attempt_for_good(node: Node, server: PutServer, status
     assert body.error is not None
     assert f"HTTP {status}" in body.error
     assert "secret" not in body.error
-    assert len(server.asked) == 1
+    assert len(server.puts()) == 1
+
+
+def test_file_that_appears_while_it_is_sent_is_kept(node: Node, server: PutServer) -> None:
+    server.script = [412]
+
+    node.delivery.deliver(*finished(node, server.url("/a.mp4")))
+
+    assert ending(node) == ("failed", FailureClass.OUTPUT_EXISTS)
+
+
+def test_server_that_heeds_no_condition_keeps_its_file_all_the_same(
+    node: Node, server: PutServer
+) -> None:
+    server.heeds_conditions = False
+    server.files["/a.mp4"] = b"foreign"
+
+    node.delivery.deliver(*finished(node, server.url("/a.mp4")))
+
+    assert server.files == {"/a.mp4": b"foreign"}
+
+
+def test_own_older_file_is_replaced(node: Node, server: PutServer) -> None:
+    server.files["/a.mp4"] = b"older"
+
+    node.delivery.deliver(*finished(node, server.url("/a.mp4"), committed_sha256=(sha(b"older"),)))
+
+    assert server.files == {"/a.mp4": b"whole"}
 
 
 def test_next_process_sends_what_an_earlier_one_could_not(node: Node, server: PutServer) -> None:
@@ -166,23 +197,27 @@ def test_server_that_stays_away_fails_the_attempt_in_the_end(node: Node) -> None
     assert node.files() == []
 
 
-def test_server_that_stays_away_holds_nobody_else_up(node: Node, server: PutServer) -> None:
-    with put_server() as gone:
-        held, journal = finished(node, gone.url("/a.mp4"))
+def test_upload_that_hangs_holds_nobody_else_up(node: Node, server: PutServer) -> None:
+    server.script = [HANG]
+    first = parcel(*finished(node, server.url("/a.mp4")))
+    temporary = node.folder / "other.part"
+    temporary.write_bytes(b"whole")
+    known = {"job_id": "job-2", "temporary": temporary}
     stop = threading.Event()
     thread = threading.Thread(target=node.delivery.run, args=(stop,))
     thread.start()
     try:
-        node.delivery.deliver(held, journal)
-        wait_until(lambda: node.delivery.waiting == 1)
-        server.script = [503]
-        node.delivery.deliver(*finished(node, server.url("/b.mp4")))
+        node.delivery.keep(first)
+        wait_until(server.puts, what="the upload that hangs")
+        node.delivery.keep(parcel(*finished(node, server.url("/b.mp4"), **known)))
 
         wait_until(lambda: server.files, what="the other file")
+        wait_until(lambda: node.delivery.waiting == 1)
     finally:
         stop.set()
+        server.is_over.set()
         thread.join()
-    assert node.delivery.waiting == 1
+    assert list(server.files) == ["/b.mp4"]
 
 
 def test_attempt_taken_from_the_node_while_it_is_sent_is_not_sent_further(

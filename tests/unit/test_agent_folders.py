@@ -224,6 +224,14 @@ def test_own_older_folder_or_one_to_overwrite_is_replaced(ladder: Ladder, how: s
     assert ladder.is_published
 
 
+def test_folder_that_is_the_same_is_nobody_elses(ladder: Ladder) -> None:
+    filled(ladder.destination)
+
+    ladder.publish()
+
+    assert ladder.is_published
+
+
 def test_crash_before_the_replaced_folder_is_removed_changes_nothing(
     ladder: Ladder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ from workers.remote.shipping import MASTER_PLAYLIST, place_of
 
 TIMEOUTS: Final = {"connect": 10.0, "read": 120.0, "write": 60.0, "pool": 10.0}
 LATER: Final = (408, 425, 429)
-TAKEN: Final = (409, 412)
+CONFLICTS: Final = (409, 412)
 ASKED_DIGEST: Final = {"Want-Repr-Digest": "sha-256=9"}
 
 
@@ -87,24 +87,34 @@ class HttpStore:
 
     def put(self, item: Item, way: Way) -> None:
         """Send one file; AttemptFailed where it is refused for good, OutputAway for now."""
-        way.confirm()
-        status, _ = self._ask("PUT", item.location, _headers(item), item.chunks(way.moved))
-        if status // 100 == 2 or (status in TAKEN and self._is_there(item)):
+        # not every server heeds a condition, and the answer to an earlier PUT may be lost
+        found = None if item.overwrite else self.look(item.location, is_folder=False)
+        if _is(item, found):
             return
-        said = f"output {shown(item.location)}: HTTP {status} {_phrase(status)}".rstrip()
+        if found is not None and not (found.whole and found.whole.sha256 in item.own):
+            raise _refused(FailureClass.OUTPUT_EXISTS, item, "exists")
+        way.confirm()
+        headers = _headers(item, replaces=item.overwrite or found is not None)
+        status, _ = self._ask("PUT", item.location, headers, item.chunks(way.moved))
+        if status // 100 != 2:
+            self._judge(status, item)
+
+    def _judge(self, status: int, item: Item) -> None:
+        """Raise what an answer other than success means, unless the file is there all the same."""
+        said = f"HTTP {status} {_phrase(status)}".rstrip()
         if status in LATER or status // 100 == 5:
-            raise OutputAway(said)
-        if status in TAKEN and not item.overwrite:
-            raise AttemptFailed(FailureClass.OUTPUT_EXISTS, said)
-        raise AttemptFailed(FailureClass.OUTPUT_REFUSED, said)
+            raise OutputAway(f"output {shown(item.location)}: {said}")
+        if status not in CONFLICTS:
+            raise _refused(FailureClass.OUTPUT_REFUSED, item, said)
+        found = self.look(item.location, is_folder=False)
+        if _is(item, found):
+            return
+        is_taken = found is not None or status == HTTPStatus.PRECONDITION_FAILED
+        kind = FailureClass.OUTPUT_EXISTS if is_taken else FailureClass.OUTPUT_REFUSED
+        raise _refused(kind, item, said)
 
     def abandon(self, location: str, upload: Upload) -> None:
         """Nothing is left of a file that did not arrive whole."""
-
-    def _is_there(self, item: Item) -> bool:
-        """Whether the file there is this very one: the answer to an earlier PUT may be lost."""
-        status, headers = self._ask("HEAD", item.location, ASKED_DIGEST)
-        return status == HTTPStatus.OK and _known_sha256(headers) == item.sha256
 
     def _ask(
         self,
@@ -135,8 +145,16 @@ class HttpStore:
             raise OutputAway(f"output {shown(location)}: {why}") from error
 
 
-def _headers(item: Item) -> dict[str, str]:
-    condition = {} if item.overwrite else {"If-None-Match": "*"}
+def _is(item: Item, found: Found | None) -> bool:
+    return found is not None and found.whole is not None and found.whole.sha256 == item.sha256
+
+
+def _refused(kind: FailureClass, item: Item, why: str) -> AttemptFailed:
+    return AttemptFailed(kind, f"output {shown(item.location)}: {why}")
+
+
+def _headers(item: Item, *, replaces: bool) -> dict[str, str]:
+    condition = {} if replaces else {"If-None-Match": "*"}
     return {
         "Content-Length": str(item.size),
         "Content-Type": item.content_type,
