@@ -4,7 +4,8 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
-WORKERS ?= 2
+# One more than there are cores: tests of whole farms wait as much as they compute.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 SPREAD := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
 INSTALLED := .venv/.installed
