@@ -1,9 +1,11 @@
 """Streams by GStreamer, to a real server."""
 
+from array import array
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from ffrtmp.domain.media import Engine
@@ -80,6 +82,13 @@ def test_file_goes_on_where_it_was_when_its_server_comes_back(
     assert rtmp.overlaps() == []
 
 
+def loudest(recording: Path) -> float:
+    """The highest sample of the sound, 1 is full."""
+    with av.open(recording) as media:
+        planes = [array("f", bytes(frame.planes[0])) for frame in media.decode(audio=0)]
+    return max(abs(sample) for plane in planes for sample in plane)
+
+
 def test_only_the_asked_length_and_track_of_a_file_are_published(
     node: Node, rtmp: RtmpServer, tmp_path: Path, gstreamer: Gstreamer
 ) -> None:
@@ -99,6 +108,7 @@ def test_only_the_asked_length_and_track_of_a_file_are_published(
     assert seen.duration_seconds == pytest.approx(1.5, abs=0.15)
     assert (seen.video.width, seen.video.height) == (640, 360)
     assert [track.channels for track in seen.audio] == [2]
+    assert loudest(rtmp.recorded()[0]) < 0.01
 
 
 def test_server_that_is_not_there_fails_as_a_connection(

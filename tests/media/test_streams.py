@@ -86,6 +86,7 @@ def test_server_that_is_not_there_yet_is_waited_for(node: Node, rtmp: RtmpServer
 
     assert (body.status, body.metrics["reconnects"]) == ("completed", 0)
     assert "Connection refused; the stream goes on in" in (body.logs or "")
+    assert "Cannot open connection tcp://" in (body.logs or "")
 
 
 def test_server_that_does_not_come_fails_the_attempt_by_its_class(
@@ -137,6 +138,7 @@ def test_looped_file_is_published_again_and_again_until_its_duration(
     (seen,) = (brightness(recording) for recording in rtmp.recorded())
     darker = [after for before, after in pairwise(seen) if after < before - WHITE / 2]
     assert body.metrics["duration_seconds"] == pytest.approx(4, abs=0.1)
+    assert body.metrics["encode_seconds"] > 3
     assert len(seen) == pytest.approx(4 * FRAMES_PER_SECOND, abs=3)
     assert len(darker) == 1
     assert seen[-1] == pytest.approx(WHITE / 3, abs=WHITE / 10)
