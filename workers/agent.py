@@ -246,7 +246,7 @@ class Agent:
         for close in reversed(self._closers):
             close()
         self._socket.close()
-        self._facts.means.close()
+        self._facts.means.clear()
 
     def _build_heart(self) -> Heart:
         return Heart(

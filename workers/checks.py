@@ -116,8 +116,7 @@ def check_broker(settings: WorkerSettings) -> Check:
 
 
 def check_limits(means: Means) -> Check:
-    """By what attempts are limited here, and why not by cgroups; its groups are removed."""
-    means.close()
+    """By what attempts are limited here, and why not by cgroups."""
     said = [
         f"{limit} by {by}" + (f" ({means.reasons[limit]})" if limit in means.reasons else "")
         for limit, by in means.named().items()

@@ -34,7 +34,7 @@ def groups_of(pid: int) -> list[Path]:
     own = own_groups(
         Path(f"/proc/{pid}/cgroup").read_text(), Path("/proc/self/mountinfo").read_text()
     )
-    return [group.folder for group in own if group.folder.parent.name.startswith("ffrtmp-")]
+    return [group.folder for group in own if group.folder.name.startswith("ffrtmp-")]
 
 
 def test_killed_agent_takes_ffmpeg_along_and_its_successor_is_the_same_node(

@@ -28,7 +28,7 @@ from workers.ffmpeg.process import FfmpegProcess
 from workers.ledger import Held, StopReason
 from workers.limits import disk
 from workers.limits.attempt import Enforced, Limiter
-from workers.limits.group import Group, memory_settings
+from workers.limits.group import memory_settings
 from workers.limits.hierarchy import Controller
 from workers.limits.means import NO_GROUPS, Means, find_means, name_for
 from workers.reading import Reading
@@ -42,8 +42,8 @@ GROUPS, NONE = "cgroups", "none"
 
 def host_has_groups() -> bool:
     means = find_means(f"ffrtmp-look-{threading.get_native_id()}")
-    means.close()
-    return set(means.groups) == set(Controller)
+    means.clear()
+    return set(means.homes) == set(Controller)
 
 
 MEANS = [GROUPS, NONE] if host_has_groups() else [NONE]
@@ -54,8 +54,7 @@ MEANS = [GROUPS, NONE] if host_has_groups() else [NONE]
 def means(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Means]:
     found = find_means(name_for(tmp_path)) if request.param == GROUPS else NO_GROUPS
     yield found
-    found.close()
-    assert not any(group.folder.exists() for group in found.groups.values())
+    assert found.clear() == 0
 
 
 def limited(limits: dict[str, int], **parameters: Any) -> ClaimAnswer:
@@ -74,7 +73,7 @@ def run(
     held = Held(job_id=claim.job_id, number=claim.attempt, lease=claim.lease)
     node.ledger.admit(held)
     node.runner(ffmpeg, means=means, ceilings=ceilings).run(claim, held)
-    assert [child for group in means.groups.values() for child in group.children()] == []
+    assert [group for home in means.homes.values() for group in home.groups()] == []
     body: ResultRequest
     (body,) = node.master.said("report")
     return body
@@ -96,7 +95,7 @@ def running(node: Node, means: Means, claim: ClaimAnswer) -> Iterator[psutil.Pro
 
 
 def times_held_back(means: Means) -> int:
-    (attempt,) = means.groups[Controller.CPU].children()
+    (attempt,) = means.homes[Controller.CPU].groups()
     said = dict(line.split() for line in (attempt.folder / "cpu.stat").read_text().splitlines())
     return int(said["nr_throttled"])
 
@@ -167,10 +166,9 @@ def test_output_that_would_not_fit_on_its_disk_is_not_begun(node: Node) -> None:
 
 def test_probe_is_held_by_the_limits_of_its_attempt(tmp_path: Path) -> None:
     means = find_means(name_for(tmp_path))
-    if Controller.MEMORY not in means.groups:
+    if Controller.MEMORY not in means.homes:
         pytest.skip("this host hands no cgroup to its users")
-    parent = means.groups[Controller.MEMORY]
-    group = Group(parent.version, parent.folder / "job-1")
+    group = means.homes[Controller.MEMORY].group("job-1")
     group.make(*memory_settings(group.version, 4 << 20))
     limits = Enforced(
         asked=Limits(max_memory_mb=4),
@@ -186,7 +184,7 @@ def test_probe_is_held_by_the_limits_of_its_attempt(tmp_path: Path) -> None:
     with pytest.raises(AttemptFailed, match="max_memory_mb") as failed:
         running.source_facts()
 
-    means.close()
+    means.clear()
     assert failed.value.failure_class is FailureClass.LIMIT_EXCEEDED
 
 
@@ -194,7 +192,7 @@ def test_what_an_attempt_started_ends_with_it_in_whatever_session(
     node: Node, tmp_path: Path
 ) -> None:
     means = find_means(name_for(tmp_path))
-    if not means.groups:
+    if not means.homes:
         pytest.skip("this host hands no cgroup to its users")
     kept = tmp_path / "pid"
     escape = f"setsid sleep 3600 </dev/null >/dev/null 2>&1 & echo $! > {kept}"
@@ -202,7 +200,7 @@ def test_what_an_attempt_started_ends_with_it_in_whatever_session(
 
     body = run(node, means, limited({"max_cpu_percent": 400}, duration=0.2), ffmpeg=ffmpeg)
 
-    means.close()
+    means.clear()
     assert body.status == "completed"
     wait_until(lambda: not psutil.pid_exists(int(kept.read_text())), what="init to reap it")
 
@@ -211,7 +209,7 @@ def test_encode_gets_no_more_of_the_cores_than_asked(node: Node, means: Means) -
     """So little that it wants more also where many others want it."""
     claim = limited({"max_cpu_percent": 5}, duration=LONG_SECONDS, scenario=LARGE)
     with running(node, means, claim) as process:
-        if Controller.CPU in means.groups:
+        if Controller.CPU in means.homes:
             wait_until(lambda: times_held_back(means) > 1, what="the kernel to hold it back")
             seen_at, before = time.monotonic(), cpu_seconds(process)
             wait_until(lambda: cpu_seconds(process) > before + 0.05)
@@ -235,7 +233,7 @@ def test_paused_encode_stands_still_under_limits_and_goes_on(node: Node, means: 
 
 def test_what_an_agent_left_in_its_groups_is_killed_by_its_next_process(tmp_path: Path) -> None:
     means = find_means(name_for(tmp_path))
-    if not means.groups:
+    if not means.homes:
         pytest.skip("this host hands no cgroup to its users")
     limiter = Limiter(means, cores=[0])
     left = limiter.around("job-1", Limits(max_memory_mb=64), output=None, scratch=tmp_path)
@@ -250,4 +248,4 @@ def test_what_an_agent_left_in_its_groups_is_killed_by_its_next_process(tmp_path
     assert sleeper.run(lambda _: None, BoundedLog()).signal == signal.SIGKILL
     assert cleared == 1
     assert not any(group.exists() for group in confinement.groups)
-    again.close()
+    again.clear()

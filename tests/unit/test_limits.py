@@ -17,7 +17,7 @@ from workers.errors import AttemptFailed
 from workers.ffmpeg.process import ProcessEnd
 from workers.limits.attempt import Enforced, Limiter
 from workers.limits.disk import RESERVE_BYTES, DiskUse, DiskWatch, breach, no_room
-from workers.limits.group import Group, Setting, cpu_settings, memory_settings
+from workers.limits.group import Group, Home, Setting, cpu_settings, memory_settings
 from workers.limits.hierarchy import Controller, OwnGroup, Version, own_groups
 from workers.limits.means import LEAF, NO_GROUPS, Means, means_among
 from workers.limits.memory import MemoryWatch, backstop_bytes, resident_bytes
@@ -94,9 +94,6 @@ def unified(folder: Path, *, members: str, controllers: str = "cpu io memory") -
     (folder / "cgroup.procs").write_text(members)
     (folder / "cgroup.controllers").write_text(controllers)
     (folder / "cgroup.subtree_control").write_text("")
-    (folder / "n").mkdir()
-    (folder / "n" / "cgroup.procs").write_text("")
-    (folder / "n" / "cgroup.subtree_control").write_text("")
     return OwnGroup(version=Version.V2, controllers=BOTH, folder=folder)
 
 
@@ -108,13 +105,12 @@ def test_agent_alone_in_its_group_moves_aside_and_hands_the_controllers_on(tmp_p
 
     assert (own.folder / LEAF / "cgroup.procs").read_text() == str(os.getpid())
     assert (own.folder / "cgroup.subtree_control").read_text() == "+cpu +memory"
-    assert (own.folder / "n" / "cgroup.subtree_control").read_text() == "+cpu +memory"
     assert found.named() == {
         "cpu": "cgroup v2",
         "memory": "cgroup v2",
         "disk": "rlimit and watch",
     }
-    assert [trial.folder for trial in trials] == [own.folder / "n" / "trial"]
+    assert [trial.folder for trial in trials] == [own.folder / "n-trial"]
 
 
 def test_strangers_in_the_group_are_not_moved(tmp_path: Path) -> None:
@@ -122,7 +118,7 @@ def test_strangers_in_the_group_are_not_moved(tmp_path: Path) -> None:
 
     found = means_among([own], "n", enter=lambda _: None)
 
-    assert found.groups == {}
+    assert found.homes == {}
     assert set(found.reasons) == BOTH
     assert "processes that are not this agent's" in found.reasons[Controller.CPU]
     assert not (own.folder / LEAF).exists()
@@ -148,7 +144,7 @@ def test_group_that_takes_no_process_is_not_used(tmp_path: Path) -> None:
 
     found = means_among([own], "n", enter=refuse)
 
-    assert (found.groups, found.reasons) == ({}, dict.fromkeys(BOTH, "not here"))
+    assert (found.homes, found.reasons) == ({}, dict.fromkeys(BOTH, "not here"))
 
 
 def test_host_without_cgroups_says_so() -> None:
@@ -197,8 +193,8 @@ def test_attempt_without_limits_is_held_by_nothing(tmp_path: Path) -> None:
 
 
 def test_group_that_cannot_be_made_fails_the_attempt_for_another_try(tmp_path: Path) -> None:
-    group = Group(Version.V1, tmp_path / "gone")
-    limiter = Limiter(Means(groups={Controller.CPU: group}, reasons={}), cores=[0])
+    home = Home(Version.V1, tmp_path / "gone", "n")
+    limiter = Limiter(Means(homes={Controller.CPU: home}, reasons={}), cores=[0])
 
     with (
         pytest.raises(AttemptFailed, match="a limit cannot be set") as caught,

@@ -18,7 +18,7 @@ from workers.errors import AttemptFailed
 from workers.ffmpeg.child import UNCONFINED, Confinement
 from workers.ffmpeg.process import ProcessEnd
 from workers.limits.disk import MIB, DiskWatch, no_room, wrote_too_much
-from workers.limits.group import Group, Setting, cpu_settings, memory_settings
+from workers.limits.group import Group, Home, Setting, cpu_settings, memory_settings
 from workers.limits.hierarchy import Controller
 from workers.limits.means import Means
 from workers.limits.memory import MemoryWatch, backstop_bytes
@@ -125,8 +125,9 @@ class Limiter:
 
         It writes ``output``, if that, and into ``scratch``. Whatever it left running is killed.
         """
-        settings = _settings(asked, self._means.groups)
-        groups = {controller: self._group(controller, name) for controller in settings}
+        homes = self._means.homes
+        settings = _settings(asked, homes)
+        groups = {controller: homes[controller].group(name) for controller in settings}
         try:
             _make(groups, settings)
             memory, max_mb = groups.get(Controller.MEMORY), asked.max_memory_mb
@@ -141,10 +142,6 @@ class Limiter:
         finally:
             for group in set(groups.values()):
                 group.remove()
-
-    def _group(self, controller: Controller, name: str) -> Group:
-        parent = self._means.groups[controller]
-        return Group(parent.version, parent.folder / name)
 
     def _confinement(self, asked: Limits, groups: Mapping[Controller, Group]) -> Confinement:
         rlimits: dict[int, int] = {}
@@ -182,11 +179,11 @@ def _cores_of(percent: int) -> int:
 
 
 def _settings(
-    asked: Limits, groups: Mapping[Controller, Group]
+    asked: Limits, homes: Mapping[Controller, Home]
 ) -> dict[Controller, tuple[Setting, ...]]:
     """What the attempt's groups are to be told; nothing where nothing is asked."""
     found: dict[Controller, tuple[Setting, ...]] = {}
-    cpu, memory = groups.get(Controller.CPU), groups.get(Controller.MEMORY)
+    cpu, memory = homes.get(Controller.CPU), homes.get(Controller.MEMORY)
     if cpu is not None and asked.max_cpu_percent is not None:
         found[Controller.CPU] = cpu_settings(cpu.version, asked.max_cpu_percent)
     if memory is not None and asked.max_memory_mb is not None:

@@ -92,10 +92,6 @@ class Group:
                 return int(value)
         return 0
 
-    def children(self) -> list["Group"]:
-        """The groups in it."""
-        return [Group(self.version, path) for path in self.folder.iterdir() if path.is_dir()]
-
     def remove(self) -> bool:
         """Kill what is in it and remove it; False where something does not die in time."""
         give_up_at = time.monotonic() + EMPTY_SECONDS
@@ -128,6 +124,23 @@ class Group:
                 descriptor = os.pidfd_open(pid)
                 opened.callback(os.close, descriptor)
                 yield pid, descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where one agent makes groups: in ``folder``, under names of its own beside others'."""
+
+    version: Version
+    folder: Path
+    prefix: str
+
+    def group(self, name: str) -> Group:
+        """The group of this name, which need not be there."""
+        return Group(self.version, self.folder / f"{self.prefix}-{name}")
+
+    def groups(self) -> list[Group]:
+        """Those that are there."""
+        return [Group(self.version, path) for path in self.folder.glob(f"{self.prefix}-*")]
 
 
 def processes_of(folder: Path) -> list[int]:

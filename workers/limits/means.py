@@ -15,6 +15,7 @@ from workers.limits.group import (
     PROCESSES,
     SUBTREE,
     Group,
+    Home,
     Setting,
     cpu_settings,
     memory_settings,
@@ -41,9 +42,9 @@ class Unusable(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """The agent's own group for each controller that has one; ``reasons`` for those without."""
+    """Where groups are made for each controller that can be had; ``reasons`` for the others."""
 
-    groups: Mapping[Controller, Group]
+    homes: Mapping[Controller, Home]
     reasons: Mapping[str, str]
 
     def named(self) -> dict[str, str]:
@@ -52,22 +53,16 @@ class Means:
         return {**{str(name): by[name] for name in Controller}, "disk": DISK}
 
     def _name_of(self, controller: Controller) -> str:
-        group = self.groups.get(controller)
-        return WITHOUT_GROUPS[controller] if group is None else str(group.version)
+        home = self.homes.get(controller)
+        return WITHOUT_GROUPS[controller] if home is None else str(home.version)
 
     def clear(self) -> int:
-        """Kill and remove what an earlier process of this agent left; how many groups."""
-        left = {child for group in self.groups.values() for child in group.children()}
+        """Kill and remove what this agent, or an earlier process of it, left; how many groups."""
+        left = {group for home in self.homes.values() for group in home.groups()}
         return sum(group.remove() for group in left)
 
-    def close(self) -> None:
-        """Remove the agent's own groups, and what is left in them."""
-        self.clear()
-        for group in set(self.groups.values()):
-            group.remove()
 
-
-NO_GROUPS: Final = Means(groups={}, reasons={})
+NO_GROUPS: Final = Means(homes={}, reasons={})
 
 
 def name_for(state_folder: Path) -> str:
@@ -76,12 +71,12 @@ def name_for(state_folder: Path) -> str:
 
 
 def find_means(name: str) -> Means:
-    """Look at this host, and make the groups ``name`` where they can be used."""
+    """Look at this host; groups are going to have names that begin with ``name``."""
     process = Path("/proc/self")
     try:
         own = own_groups((process / "cgroup").read_text(), (process / "mountinfo").read_text())
     except (OSError, ValueError) as error:
-        return Means(groups={}, reasons=dict.fromkeys(Controller, f"cgroups are unknown: {error}"))
+        return Means(homes={}, reasons=dict.fromkeys(Controller, f"cgroups are unknown: {error}"))
     return means_among(own, name)
 
 
@@ -89,22 +84,20 @@ def means_among(
     own: Iterable[OwnGroup], name: str, *, enter: Callable[[Group], None] | None = None
 ) -> Means:
     """The first group that works for each controller; ``enter`` proves that a process gets in."""
-    groups: dict[Controller, Group] = {}
+    homes: dict[Controller, Home] = {}
     reasons: dict[Controller, str] = {}
     for group in own:
-        wanted = group.controllers - groups.keys()
+        wanted = group.controllers - homes.keys()
         try:
             usable = _usable(group, wanted)
-            made = _made(group, name, usable, enter or _enter)
+            home = _home(group, name, usable, enter or _enter)
         except (Unusable, OSError, subprocess.SubprocessError) as error:
             reasons |= dict.fromkeys(wanted, str(error))
             continue
         reasons |= dict.fromkeys(wanted - usable, f"{group.folder} hands it on to nobody")
-        groups |= dict.fromkeys(usable, made)
+        homes |= dict.fromkeys(usable, home)
     without = dict.fromkeys(Controller, "no cgroups are mounted") | reasons
-    return Means(
-        groups=groups, reasons={one: without[one] for one in Controller if one not in groups}
-    )
+    return Means(homes=homes, reasons={one: without[one] for one in Controller if one not in homes})
 
 
 def _usable(own: OwnGroup, wanted: frozenset[Controller]) -> frozenset[Controller]:
@@ -123,23 +116,19 @@ def _base(own: OwnGroup) -> Path:
     return own.folder.parent if own.folder.name == LEAF else own.folder
 
 
-def _made(
+def _home(
     own: OwnGroup, name: str, usable: frozenset[Controller], enter: Callable[[Group], None]
-) -> Group:
-    base = _base(own)
+) -> Home:
+    home = Home(own.version, _base(own), name)
     if own.version is Version.V2:
-        _hand_on(base, usable)
-    made = Group(own.version, base / name)
-    made.make()
-    if own.version is Version.V2:
-        _hand_on(made.folder, usable)
-    trial = Group(own.version, made.folder / "trial")
+        _hand_on(home.folder, usable)
+    trial = home.group("trial")
     try:
         trial.make(*_trial_settings(own.version, usable))
         enter(trial)
     finally:
         trial.remove()
-    return made
+    return home
 
 
 def _trial_settings(version: Version, usable: frozenset[Controller]) -> tuple[Setting, ...]:
