@@ -58,9 +58,9 @@ STREAM = {"output_mode": "rtmp", "rtmp_url": "rtmp://h/a/b"}
             {"scenario": "720p", "parameters": {"resource_limits": {"max_memory_mb": 63}}},
             "parameters.resource_limits.max_memory_mb",
         ),
-        ({"scenario": "720p", "parameters": {"input": "s3://bucket/a.mp4"}}, "parameters.input"),
+        ({"scenario": "720p", "parameters": {"input": "s3://bucket"}}, "parameters.input"),
         ({"scenario": "720p", "parameters": {"input": "srt://host:9000"}}, "parameters.input"),
-        ({"scenario": "720p", "parameters": {"output": "s3://bucket/a.mp4"}}, "parameters.output"),
+        ({"scenario": "720p", "parameters": {"output": "s3:///a.mp4"}}, "parameters.output"),
         (
             {"scenario": "720p", "parameters": {"audio": "copy", "audio_channels": "stereo"}},
             "parameters.audio_channels",
