@@ -65,10 +65,9 @@ class Encoder:
         try:
             return self._once(task, plan)
         except AttemptFailed as failed:
-            refused = failed.failure_class is FailureClass.INCAPABLE
-            if not (refused and stays_on_gpu(plan, task.target)):
+            if not is_refused(failed, plan, task.target):
                 raise
-        return self._once(replace(task, target=replace(task.target, decodes=frozenset())), plan)
+        return self._once(replace(task, target=task.target.without_decoding()), plan)
 
     def _once(self, task: "_Task", plan: Plan) -> Measured:
         """The plan carried out, inspected and measured."""
@@ -151,6 +150,11 @@ class _Task:
     running: Running
     deadline: Deadline
     threads: int
+
+
+def is_refused(failure: AttemptFailed, plan: Plan, target: Target) -> bool:
+    """True where a GPU may have failed for what it was to decode: its encoder may still do."""
+    return failure.failure_class is FailureClass.INCAPABLE and stays_on_gpu(plan, target)
 
 
 def target_of(targets: Targets, claim: ClaimAnswer) -> Target:

@@ -14,7 +14,7 @@ from ffrtmp.domain.spec import JobSpec
 from ffrtmp.schemas import ClaimAnswer
 from workers.backoff import jittered_delays
 from workers.clock import boot_seconds
-from workers.encoder import target_of
+from workers.encoder import is_refused, target_of
 from workers.errors import AttemptFailed
 from workers.ffmpeg.facts import MediaFacts
 from workers.ffmpeg.leash import EXIT_EXPIRED
@@ -83,6 +83,13 @@ class Stream:
     def rest(self, plan: Plan) -> Plan:
         """The plan of what is left."""
         return replace(plan, limit_seconds=self.course.left_of(plan.limit_seconds))
+
+    def leaves_gpu(self, failure: AttemptFailed) -> bool:
+        """True, once, where the GPU's decoder refuses the source: the CPU's takes its place."""
+        if self.plan is None or not is_refused(failure, self.plan, self.target):
+            return False
+        self.target = self.target.without_decoding()
+        return True
 
     def timeout_seconds(self) -> float | None:
         """What is left of the time-out, None where there is none."""
@@ -153,6 +160,8 @@ class Streamer:
             except AttemptFailed as failure:
                 if stream.is_over:
                     return
+                if stream.leaves_gpu(failure):
+                    continue
                 if stream.course is before:
                     nothing = Run(ended_at=stream.clock(), seconds=0.0)
                     stream.course = before.after(nothing)

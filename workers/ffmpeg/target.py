@@ -1,6 +1,6 @@
 """Which encoder runs where, and the flags that every use of it needs, purely."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ffrtmp.domain.media import Codec, Hardware
@@ -39,6 +39,10 @@ class Target:
     hardware: Hardware = Hardware.CPU
     address: str | None = None
     decodes: frozenset[Coded] = frozenset()
+
+    def without_decoding(self) -> "Target":
+        """The same device, for encoding only."""
+        return replace(self, decodes=frozenset())
 
 
 CPU: Final = Target()
