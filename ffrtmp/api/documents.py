@@ -5,7 +5,9 @@ farm and every command would wait for.
 """
 
 import ast
+import functools
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
@@ -45,13 +47,19 @@ def field_words(model: type[BaseModel]) -> dict[str, str]:
 
 
 def _own_words(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    (defined,) = ast.parse(inspect.getsource(model)).body
-    for field, below in pairwise(getattr(defined, "body", [])):
+    for field, below in pairwise(_classes(model.__module__)[model.__name__].body):
         match field, below:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
-                value=ast.Constant(value=str(words))
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(words))),
             ):
                 yield name, inspect.cleandoc(words)
+
+
+@functools.cache
+def _classes(module: str) -> Mapping[str, ast.ClassDef]:
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {found.name: found for found in tree.body if isinstance(found, ast.ClassDef)}
 
 
 def _descendants(*models: type[BaseModel]) -> Iterator[type[BaseModel]]:

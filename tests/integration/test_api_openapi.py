@@ -49,7 +49,7 @@ ROUTES = {
 
 @pytest.fixture
 def document(api: Api) -> dict[str, Any]:
-    return dict(httpx.get(f"{api.http.base_url}/openapi.json").json())
+    return dict(httpx.get(f"{api.http.base_url}/openapi.json", timeout=60).json())
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
