@@ -69,7 +69,7 @@ def show_node(session: Session, node: NodeAnswer) -> None:
     devices = {device.id: device_text(device) for device in node.devices}
     hardware = dict(node.hardware)
     for tested in ("encoders", "decoders"):
-        if tested in hardware:
+        if hardware.get(tested):
             hardware[tested] = trials_text(hardware[tested])
     facts = {"running": running, "devices": devices, "hardware": hardware}
     show_facts(node.model_dump() | facts)

@@ -82,6 +82,19 @@ def test_a_described_node_shows_each_device_in_a_line(
     assert facts["reserve_live"] == "1"
 
 
+def test_tests_of_a_described_node_are_one_line_and_none_are_nothing(
+    master: StandInMaster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    works = {"device": "cpu", "encoder": "libx264", "bits": 8, "works": True, "reason": None}
+    hardware = {"encoders": [works], "decoders": []}
+    master.answers["/nodes/east"] = (200, NODE | {"hardware": hardware})
+
+    assert run(["nodes", "describe", "east"]) == 0
+    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert shown["hardware.encoders"].strip() == "1 of 1 tests passed"
+    assert shown["hardware.decoders"].strip() == "-"
+
+
 def test_a_node_without_devices_is_described_as_well(
     master: StandInMaster, capsys: pytest.CaptureFixture[str]
 ) -> None:
