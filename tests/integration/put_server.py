@@ -4,7 +4,7 @@ import base64
 import contextlib
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
@@ -40,6 +40,7 @@ class PutServer(ThreadingHTTPServer):
         self.tells_digests = True
         self.heeds_conditions = True
         self.is_over = threading.Event()
+        self.on_put: Callable[[], None] = lambda: None
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_port}{path}"
@@ -55,6 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         headers = self._note()
         length = int(headers["content-length"])
+        self.server.on_put()
         order = self.server.script.pop(0) if self.server.script else None
         if order in (CUT, HANG):
             self.rfile.read(length // 2)

@@ -281,6 +281,21 @@ def test_folder_goes_on_with_the_file_that_was_cut(node: Node, server: PutServer
     assert paths.count("/ladder/720p/init.mp4") == 2
 
 
+def test_process_that_slept_between_two_files_asks_before_it_sends_more(
+    node: Node, server: PutServer
+) -> None:
+    def sleep() -> None:
+        node.now += 60
+        node.master.answers["commit"] = [STALE]
+
+    server.on_put = sleep
+
+    assert node.delivery.deliver(*finished_folder(node, server.url("/ladder")))
+
+    assert list(server.files) == ["/ladder/720p/0.m4s"]
+    assert node.master.said("report") == []
+
+
 def places(tmp_path: Path) -> Places:
     return Places(output_folder=tmp_path / "out")
 

@@ -1,7 +1,7 @@
 """Outputs on S3: in parts, taken up where they broke off, whole or not there at all."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,8 +44,12 @@ def service(module_service: S3Service) -> Iterator[S3Service]:
 
 
 def node_beside(folder: Path, service: S3Service) -> Node:
+    return node_with(folder, service.near)
+
+
+def node_with(folder: Path, access: S3Access) -> Node:
     found = Node(folder)
-    found.stores = Stores(s3=service.near)
+    found.stores = Stores(s3=access)
     found.delivery = found.new_delivery()
     return found
 
@@ -257,12 +261,21 @@ class PickyAccess(S3Access):
         return answer
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SleepyAccess(S3Access):
+    """Calls ``on_part`` before each part is sent."""
+
+    on_part: Callable[[], None]
+
+    def client(self) -> Any:
+        found = super().client()
+        found.meta.events.register("before-send.s3.UploadPart", lambda **_: self.on_part())
+        return found
+
+
 def picky_node(folder: Path, service: S3Service, status: int) -> Node:
-    found = Node(folder)
     access = PickyAccess(endpoint=service.near.endpoint, tries=1, status=status)
-    found.stores = Stores(s3=access)
-    found.delivery = found.new_delivery()
-    return found
+    return node_with(folder, access)
 
 
 def test_object_that_appears_during_the_upload_is_not_replaced(
@@ -284,6 +297,23 @@ def test_service_without_conditions_is_asked_without(tmp_path: Path, service: S3
 
     assert ending(node) == ("completed", None)
     assert service.body("new/a.mp4") == b"short"
+
+
+def test_process_that_slept_during_the_upload_completes_nothing(
+    tmp_path: Path, service: S3Service
+) -> None:
+    def sleep() -> None:
+        node.now += 60
+        node.master.answers["commit"] = [STALE]
+
+    access = SleepyAccess(endpoint=service.near.endpoint, tries=1, on_part=sleep)
+    node = node_with(tmp_path, access)
+
+    assert node.delivery.deliver(*finished(node, b"short"))
+
+    assert service.names() == []
+    assert service.uploads() == []
+    assert node.master.said("report") == []
 
 
 @pytest.mark.parametrize("location", ["s3://no-such-bucket/a.mp4"])
