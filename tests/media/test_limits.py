@@ -129,7 +129,7 @@ def test_limits_that_nobody_asked_for_are_not_spoken_of(node: Node, means: Means
 
 
 def test_encode_that_writes_more_than_asked_fails_for_good(node: Node, means: Means) -> None:
-    claim = limited({"max_disk_mb": 1}, duration=LONG_SECONDS, scenario=LARGE, crf=1)
+    claim = limited({"max_disk_mb": 1}, duration=60, scenario=LARGE, crf=1)
     body = run(node, means, claim)
 
     assert (body.status, body.failure_reason) == ("failed", FailureClass.LIMIT_EXCEEDED)
@@ -139,7 +139,7 @@ def test_encode_that_writes_more_than_asked_fails_for_good(node: Node, means: Me
 
 
 def test_ceiling_of_the_node_ends_an_encode_that_asked_for_no_limit(node: Node) -> None:
-    claim = limited({}, duration=LONG_SECONDS)
+    claim = limited({}, duration=60)
     body = run(node, NO_GROUPS, claim, ceilings=Limits(timeout_seconds=0.5, max_disk_mb=500))
 
     assert (body.status, body.failure_reason) == ("failed", FailureClass.LIMIT_EXCEEDED)
@@ -149,7 +149,7 @@ def test_ceiling_of_the_node_ends_an_encode_that_asked_for_no_limit(node: Node) 
 
 def test_encode_ends_before_its_disk_is_full(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "RESERVE_BYTES", 1 << 60)
-    body = run(node, NO_GROUPS, limited({}, duration=LONG_SECONDS))
+    body = run(node, NO_GROUPS, limited({}, duration=60))
 
     assert (body.status, body.failure_reason) == ("failed", FailureClass.NO_SPACE)
     assert "MiB are not for outputs" in (body.error or "")
