@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.unit import agent_parts
 from tests.unit.agent_parts import Node
 from tests.unit.test_agent_files import claim_of
 from tests.waiting import wait_until
+from workers.clock import boot_seconds
 from workers.errors import AttemptFailed
 from workers.ffmpeg.child import Confinement
 from workers.ffmpeg.log import BoundedLog
@@ -28,7 +30,7 @@ from workers.ffmpeg.process import FfmpegProcess
 from workers.ledger import Held, StopReason
 from workers.limits import disk
 from workers.limits.attempt import Enforced, Limiter
-from workers.limits.group import memory_settings
+from workers.limits.group import memory_settings, processes_of
 from workers.limits.hierarchy import Controller
 from workers.limits.means import NO_GROUPS, Means, find_means, name_for
 from workers.reading import Reading
@@ -186,6 +188,28 @@ def test_probe_is_held_by_the_limits_of_its_attempt(tmp_path: Path) -> None:
 
     means.clear()
     assert failed.value.failure_class is FailureClass.LIMIT_EXCEEDED
+
+
+def test_stream_is_held_together_with_the_process_that_ends_it(tmp_path: Path) -> None:
+    means = find_means(name_for(tmp_path))
+    if not means.homes:
+        pytest.skip("this host hands no cgroup to its users")
+    limits = Limiter(means, cores=[0]).around(
+        "job-1", Limits(max_cpu_percent=100, max_memory_mb=64), output=None, scratch=tmp_path
+    )
+    with limits as held:
+        process = FfmpegProcess(["/bin/sleep", "3600"], leash_until=boot_seconds() + 3600)
+        process.confine(held.confinement)
+        process.start()
+        try:
+            for group in held.confinement.groups:
+                wait_until(partial(holds_two, group), what=f"the leash and its child in {group}")
+        finally:
+            process.close()
+
+
+def holds_two(group: Path) -> bool:
+    return len(processes_of(group)) == 2
 
 
 def test_what_an_attempt_started_ends_with_it_in_whatever_session(

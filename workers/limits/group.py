@@ -17,7 +17,7 @@ PROCESSES: Final = "cgroup.procs"
 SUBTREE: Final = "cgroup.subtree_control"
 PERIOD_MICROSECONDS: Final = 100_000
 """The kernel's own: shorter ones cost more, longer ones make the process stutter."""
-EMPTY_SECONDS: Final = 2.0
+EMPTY_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 0.01
 _OPTIONAL: Final = frozenset({"memory.memsw.limit_in_bytes", "memory.swap.max", "memory.oom.group"})
 """Absent where the kernel does not count swap, or is older."""
