@@ -151,6 +151,43 @@ def test_input_is_never_the_output_under_whatever_name(target: Target, tmp_path:
     there.unlink()
 
 
+def test_folder_with_the_input_or_files_of_others_stays_as_it_is(
+    target: Target, tmp_path: Path
+) -> None:
+    folder = target.media / tmp_path.name
+    folder.mkdir()
+    film = folder / "film.mp4"
+    film.write_bytes(target.film.read_bytes())
+    several: dict[str, Any] = {"renditions": [{"resolution": "128x96"}], "audio": "none"}
+    ways: tuple[tuple[Path, Path, bool], ...] = (
+        (film, folder, True),
+        (film, target.media, True),
+        (target.film, folder, False),
+        (target.film, film.with_name("film"), False),
+    )
+    film.with_name("film").write_bytes(VICTIM)
+    jobs = [
+        target.master.client.submit(
+            {
+                "scenario": "h264",
+                "parameters": several
+                | {"input": str(source), "output": str(place), "overwrite": overwrite},
+            }
+        )
+        for source, place, overwrite in ways
+    ]
+
+    ended = [job_with(target.master, job, JobStatus.FAILED, JobStatus.COMPLETED) for job in jobs]
+
+    assert [job.status for job in ended] == [JobStatus.FAILED] * len(ways)
+    assert {job.failure_reason for job in ended} <= {
+        FailureClass.OUTPUT_REFUSED,
+        FailureClass.OUTPUT_EXISTS,
+    }
+    assert sorted(path.name for path in folder.iterdir()) == ["film", "film.mp4"]
+    assert film.read_bytes() == target.film.read_bytes()
+
+
 def test_folder_that_becomes_a_link_during_the_encode_leads_nowhere(
     target: Target, folder: Path, tmp_path: Path
 ) -> None:

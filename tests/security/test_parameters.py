@@ -16,7 +16,7 @@ LOCATIONS = (
     *("tcp://h:1", "tls://h:1", "udp://h:1", "udplite://h:1", "sctp://h:1", "rtp://h:1"),
     *("rtsp://h/x", "rtmpt://h/a/b", "rtmpe://h/a/b", "zmq:tcp://h:1", "amqp://h/x", "bluray:/x"),
     *("dvd:/x", "libssh://h/x", "file:/etc/passwd", "file:///etc/passwd", "FILE:/etc/passwd"),
-    *("/dev/video0:x://y", "http:/etc/passwd", "https:x", "s3:x"),
+    *("http:/etc/passwd", "https:x", "s3:x"),
 )
 """Protocols of libavformat that no job may name, and spellings of those that it may."""
 OUTPUTS = (

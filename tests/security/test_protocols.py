@@ -5,7 +5,16 @@ from ffrtmp.domain.retry import FailureClass
 from tests.security.attacker import Canary, WebServer
 from tests.security.target import Target
 
-NAMES = ("lavfi", "movie=x", "pipe", "%03d.png", "*.mp4", "~/x.mp4", "$HOME/x.mp4")
+NAMES = (
+    "lavfi",
+    "/dev/video0:x://y",
+    "movie=x",
+    "pipe",
+    "%03d.png",
+    "*.mp4",
+    "~/x.mp4",
+    "$HOME/x.mp4",
+)
 
 
 def test_redirect_to_any_other_protocol_is_refused(target: Target, web: WebServer) -> None:
