@@ -44,12 +44,8 @@ def service(module_service: S3Service) -> Iterator[S3Service]:
 
 
 def node_beside(folder: Path, service: S3Service) -> Node:
-    return node_with(folder, service.near)
-
-
-def node_with(folder: Path, access: S3Access) -> Node:
     found = Node(folder)
-    found.stores = Stores(s3=access)
+    found.stores = Stores(s3=service.near)
     found.delivery = found.new_delivery()
     return found
 
@@ -274,8 +270,10 @@ class SleepyAccess(S3Access):
 
 
 def picky_node(folder: Path, service: S3Service, status: int) -> Node:
-    access = PickyAccess(endpoint=service.near.endpoint, tries=1, status=status)
-    return node_with(folder, access)
+    found = Node(folder)
+    found.stores = Stores(s3=PickyAccess(endpoint=service.near.endpoint, tries=1, status=status))
+    found.delivery = found.new_delivery()
+    return found
 
 
 def test_object_that_appears_during_the_upload_is_not_replaced(
@@ -302,18 +300,21 @@ def test_service_without_conditions_is_asked_without(tmp_path: Path, service: S3
 def test_process_that_slept_during_the_upload_completes_nothing(
     tmp_path: Path, service: S3Service
 ) -> None:
+    sleeper = Node(tmp_path)
+
     def sleep() -> None:
-        node.now += 60
-        node.master.answers["commit"] = [STALE]
+        sleeper.now += 60
+        sleeper.master.answers["commit"] = [STALE]
 
     access = SleepyAccess(endpoint=service.near.endpoint, tries=1, on_part=sleep)
-    node = node_with(tmp_path, access)
+    sleeper.stores = Stores(s3=access)
+    sleeper.delivery = sleeper.new_delivery()
 
-    assert node.delivery.deliver(*finished(node, b"short"))
+    assert sleeper.delivery.deliver(*finished(sleeper, b"short"))
 
     assert service.names() == []
     assert service.uploads() == []
-    assert node.master.said("report") == []
+    assert sleeper.master.said("report") == []
 
 
 @pytest.mark.parametrize("location", ["s3://no-such-bucket/a.mp4"])
