@@ -106,6 +106,7 @@ def test_waiting_stream_ends_at_once_when_it_is_canceled(node: Node, rtmp: RtmpS
         wait_until(lambda: rtmp.publishing)
         rtmp.stop()
         wait_until(lambda: is_waiting(held))
+        assert held.beat(1).mark != held.beat(2).mark
         began = time.monotonic()
         held.stop(StopReason.CANCELED)
         wait_until(lambda: not node.ledger.attempts())
