@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from ffrtmp.domain.locations import is_live
+from ffrtmp.domain.locations import is_live, is_local
 from ffrtmp.domain.media import Engine
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.domain.spec import JobSpec
@@ -72,11 +72,17 @@ class Stream:
 
     @property
     def position_seconds(self) -> float:
-        """Where in its source it goes on; a live one, and a test source, have no such place."""
+        """Where in its source it goes on; a live one, and a test source, have no such place.
+
+        A remote one of unknown length may be live as well: what was sent of it is not there any
+        more.
+        """
         source = None if self.plan is None else self.plan.source
         if source is None or self.is_live:
             return 0.0
         length = source.duration_seconds
+        if length is None and not is_local(self.spec.input or ""):
+            return 0.0
         sent = self.course.sent_seconds
         return sent % length if self.spec.is_looped and length else sent
 
@@ -158,7 +164,7 @@ class Streamer:
                 self._publish(stream)
                 return
             except AttemptFailed as failure:
-                if stream.is_over:
+                if stream.is_over and failure.failure_class is FailureClass.CONNECTION:
                     return
                 if stream.leaves_gpu(failure):
                     continue
