@@ -111,6 +111,18 @@ def test_only_the_asked_length_and_track_of_a_file_are_published(
     assert loudest(rtmp.recorded()[0]) < 0.01
 
 
+def test_playlist_under_another_name_is_refused_before_gstreamer_sees_it(
+    node: Node, rtmp: RtmpServer, tmp_path: Path, gstreamer: Gstreamer
+) -> None:
+    playlist = tmp_path / "list.mp4"
+    playlist.write_text("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n")
+    with streaming(node, by_gstreamer(rtmp.url, input=str(playlist)), gstreamer=gstreamer):
+        body = report_of(node)
+
+    assert body.failure_reason is FailureClass.BAD_INPUT
+    assert (body.argv, rtmp.publications) == ([], [])
+
+
 def test_server_that_is_not_there_fails_as_a_connection(
     node: Node, rtmp: RtmpServer, gstreamer: Gstreamer
 ) -> None:
