@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Final
 
 from ffrtmp.domain.locations import is_local
+from ffrtmp.domain.media import OutputMode
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.domain.spec import JobSpec
 from ffrtmp.schemas import ClaimAnswer
 from workers.beneath import HeldFolder, open_beneath
-from workers.digests import known_hash, size_of
+from workers.digests import OddFolder, files_in, known_hash, size_of
 from workers.errors import AttemptFailed
+from workers.ffmpeg.folders import is_of_hls
 from workers.remote.items import Whole
 
 REFUSALS: Final = {
@@ -80,11 +82,30 @@ def check_destination(
         raise failure_of(error, default=FailureClass.OUTPUT_REFUSED) from error
     if not (stat.S_ISDIR(mode) if spec.makes_folder else stat.S_ISREG(mode)):
         raise _refused(destination, f"is not a {'folder' if spec.makes_folder else 'file'}")
+    if spec.makes_folder and spec.overwrite:
+        _refuse_strangers(destination, found, spec)
     if source is not None and is_local(source):
         if found.samefile(source):
             raise _refused(destination, "is the input")
         if Path(source).is_relative_to(destination):
             raise _refused(destination, "holds the input")
+
+
+def _refuse_strangers(destination: Path, folder: Path, spec: JobSpec) -> None:
+    """A folder is replaced as a whole, so it may hold nothing but what such a job makes."""
+    try:
+        names = files_in(folder)
+    except OddFolder as odd:
+        raise _refused(destination, f"cannot be replaced: {odd}") from odd
+    for name in names:
+        if not _is_made(spec, name):
+            raise _refused(destination, f"holds {name}, which this job does not make")
+
+
+def _is_made(spec: JobSpec, name: str) -> bool:
+    if spec.output_mode is OutputMode.HLS:
+        return is_of_hls(name)
+    return name in {f"{rendition.name}.{spec.container}" for rendition in spec.renditions}
 
 
 def adopted(destination: Path, folder: HeldFolder, claim: ClaimAnswer) -> Whole | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ffrtmp.domain.media import OutputMode
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.schemas import ClaimAnswer
 from tests.unit import agent_parts
@@ -99,6 +100,14 @@ def test_folder_without_a_name_has_that_of_its_job(tmp_path: Path) -> None:
     assert staged(tmp_path, folder_claim()).destination.name == f"360p30-h264-{JOB}"
 
 
+def small_ladder(mode: str) -> ClaimAnswer:
+    """A job that overwrites a folder with one rendition called small."""
+    claim = folder_claim(output="ladder", overwrite=True)
+    rendition = dataclasses.replace(claim.spec.renditions[0], name="small")
+    spec = dataclasses.replace(claim.spec, output_mode=OutputMode(mode), renditions=(rendition,))
+    return claim.model_copy(update={"spec": spec})
+
+
 @pytest.mark.parametrize("is_empty", [True, False])
 def test_foreign_folder_at_the_output_is_kept(tmp_path: Path, is_empty: bool) -> None:
     foreign = tmp_path / "out" / "ladder"
@@ -118,6 +127,45 @@ def test_file_where_a_folder_goes_is_refused_even_when_overwriting(tmp_path: Pat
     claim = folder_claim(output="ladder", overwrite=True)
 
     assert refusal(tmp_path, claim) is FailureClass.OUTPUT_REFUSED
+
+
+@pytest.mark.parametrize(
+    ("mode", "files"),
+    [
+        ("file", {"small.mp4": b"x", "holiday.mp4": b"x"}),
+        ("file", {"small.mkv": b"x"}),
+        ("file", {"master.m3u8": b"x"}),
+        ("hls", {"master.m3u8": b"x", "720p/index.m3u8": b"x", "720p/notes.txt": b"x"}),
+        ("hls", {"small.mp4": b"x"}),
+        ("hls", {"720p/deep/index.m3u8": b"x"}),
+    ],
+)
+def test_folder_that_holds_what_no_such_job_makes_is_not_overwritten(
+    tmp_path: Path, mode: str, files: dict[str, bytes]
+) -> None:
+    folder = filled(tmp_path / "out" / "ladder", files)
+
+    claim = small_ladder(mode)
+
+    assert refusal(tmp_path, claim) is FailureClass.OUTPUT_REFUSED
+    assert content(folder) == files
+
+
+@pytest.mark.parametrize(
+    ("mode", "files"),
+    [
+        ("file", {"small.mp4": b"x"}),
+        ("hls", {"master.m3u8": b"x", "720p/init_0.mp4": b"x", "a-1/segment_00001.m4s": b"x"}),
+        ("hls", {}),
+    ],
+)
+def test_folder_that_such_a_job_made_may_be_overwritten(
+    tmp_path: Path, mode: str, files: dict[str, bytes]
+) -> None:
+    (tmp_path / "out" / "ladder").mkdir(parents=True)
+    filled(tmp_path / "out" / "ladder", files)
+
+    assert staged(tmp_path, small_ladder(mode)).adopted is None
 
 
 def test_folder_that_holds_the_input_is_refused_even_when_overwriting(tmp_path: Path) -> None:

@@ -21,12 +21,18 @@ PLAYLIST: Final = "index.m3u8"
 SEGMENT_SECONDS: Final = 4
 """Two groups of pictures."""
 _GROUP: Final = "audio"
+_IN_VARIANT: Final = re.compile(r"[a-z0-9_-]+/(index\.m3u8|init(_\d+)?\.mp4|segment_\d+\.m4s)")
 _PLAIN_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 
 def file_name(plan: Plan, picture: PicturePlan) -> str:
     """Where one picture lies: ``720p.mp4``, or of HLS ``720p/index.m3u8``."""
     return f"{picture.name}/{PLAYLIST}" if plan.is_hls else f"{picture.name}.{plan.container}"
+
+
+def is_of_hls(name: str) -> bool:
+    """Whether a file of an HLS folder may have this relative name."""
+    return name == MASTER_PLAYLIST or _IN_VARIANT.fullmatch(name) is not None
 
 
 def sound_names(plan: Plan) -> tuple[str, ...]:
