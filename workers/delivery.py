@@ -210,6 +210,8 @@ class Delivery:
             self._record(parcel, failed(parcel.journal, failure))
             return
         self._record(parcel, parcel.journal.model_copy(update={"phase": Phase.PUBLISHED}))
+        if journal.location is not None:
+            discard(journal.temporary)  # what was sent away is no use here, whoever hears of it
 
     def _send_away(self, parcel: Parcel, temporary: Path, location: str) -> None:
         def record(upload: Upload) -> None:
