@@ -154,7 +154,7 @@ GPU_FAILURES: tuple[GpuLine, ...] = (
     ("qsvdec.c", _MFX_ERROR, "Error initializing the MFX video decoder: device failed (-17)"),
     (
         "libavfilter/qsvvpp.c",
-        "Failed to create a qsvvpp",
+        _MFX_ERROR,
         "Failed to create a qsvvpp: device failed (-17)",
     ),
     ("libavfilter/qsvvpp.c", _MFX_ERROR, "Error running VPP: device failed (-17)"),

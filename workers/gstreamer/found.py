@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -71,7 +72,8 @@ def find_gstreamer(folder: Path) -> Gstreamer | Absent:
     The registry is kept in ``folder``.
     """
     reason = "no Python on this host can be run"
-    folder.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # without a registry GStreamer reads all its plugins at every start
+        folder.mkdir(parents=True, exist_ok=True)
     for python in _pythons():
         for aac in AAC_ENCODERS:
             found = Gstreamer(python=python, aac=aac, registry=folder / REGISTRY_FILE)
