@@ -8,12 +8,13 @@ import pytest
 
 from ffrtmp.domain.media import FrameSize
 from tests.media.specs import FFMPEG, make_clip, plan, run
+from workers.errors import UnsupportedSpec
 from workers.ffmpeg.command import transcode
 from workers.ffmpeg.facts import MediaFacts
 from workers.ffmpeg.folders import MASTER_PLAYLIST, file_name
 from workers.ffmpeg.hls import Playlist, faults
 from workers.ffmpeg.passes import FIRST, SECOND, Pass
-from workers.ffmpeg.plan import Plan
+from workers.ffmpeg.plan import MIN_HLS_SECONDS, Plan
 from workers.ffmpeg.probe import probe
 from workers.ffmpeg.verify import differences
 
@@ -147,11 +148,25 @@ def test_hls_has_aligned_segments_and_sound_of_its_own(
     assert 'CODECS="' in texts[MASTER_PLAYLIST]
 
 
+def test_shortest_hls_can_be_played(tmp_path: Path, source: Path) -> None:
+    folder = tmp_path / "out"
+    ladder, _ = made(folder, source, output_mode="hls", duration_seconds=MIN_HLS_SECONDS)
+
+    assert [name for name in ("96p", "48p") if name in (folder / MASTER_PLAYLIST).read_text()] == [
+        picture.name for picture in ladder.pictures
+    ]
+
+
+def test_shorter_hls_is_refused(tmp_path: Path, source: Path) -> None:
+    with pytest.raises(UnsupportedSpec, match="at least"):
+        made(tmp_path / "out", source, output_mode="hls", duration_seconds=MIN_HLS_SECONDS - 0.1)
+
+
 def test_language_that_would_be_an_option_stays_out_of_the_playlists(tmp_path: Path) -> None:
     source = make_clip(
         tmp_path / "odd.mkv",
         *("-f", "lavfi", "-i", "testsrc2=size=128x96:rate=25", "-f", "lavfi", "-i", "sine"),
-        *("-metadata:s:a:0", "language=x,name:../../escaped", "-t", "0.2"),
+        *("-metadata:s:a:0", "language=x,name:../../escaped", "-t", "0.6"),
     )
 
     made(tmp_path / "out", source, output_mode="hls")

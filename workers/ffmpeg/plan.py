@@ -9,6 +9,7 @@ from typing import Final
 from ffrtmp.domain.media import Codec, Container, DynamicRange, OutputMode, Preset
 from ffrtmp.domain.parameters import DEFAULT_TEST_SECONDS
 from ffrtmp.domain.spec import JobSpec
+from workers.errors import UnsupportedSpec
 from workers.ffmpeg import pictures, sounds
 from workers.ffmpeg.facts import UNTAGGED, Colour, MediaFacts
 from workers.ffmpeg.pictures import PicturePlan
@@ -16,6 +17,8 @@ from workers.ffmpeg.sounds import SoundPlan, SubtitlePlan
 
 GOP_SECONDS: Final = 2
 """Distance of key frames where players or packagers join or switch between them."""
+MIN_HLS_SECONDS: Final = 0.5
+"""Of one shorter segment ffmpeg tells no bit rate, and leaves it out of the master playlist."""
 BT709: Final = Colour(primaries="bt709", transfer="bt709", matrix="bt709", range="tv")
 
 
@@ -79,7 +82,7 @@ def plan_of(spec: JobSpec, source: MediaFacts | None) -> Plan:
     chosen, too_large = pictures.plan_pictures(spec, source)
     tracks, untaken = sounds.plan_subtitles(spec, source)
     has_gops = spec.is_low_latency or spec.makes_folder
-    return Plan(
+    made = Plan(
         source=source,
         container=spec.container,
         makes_folder=spec.makes_folder,
@@ -98,6 +101,17 @@ def plan_of(spec: JobSpec, source: MediaFacts | None) -> Plan:
         limit_seconds=_limit(spec, source),
         left_out=(*too_large, *untaken),
     )
+    _check_length(made)
+    return made
+
+
+def _check_length(plan: Plan) -> None:
+    seconds = plan.expected_seconds
+    if plan.is_hls and seconds is not None and seconds < MIN_HLS_SECONDS:
+        raise UnsupportedSpec(
+            f"HLS needs at least {MIN_HLS_SECONDS:g} s, and {seconds:.2f} s come out;"
+            " make a file of it"
+        )
 
 
 def _is_tone_mapped(spec: JobSpec, source: MediaFacts | None) -> bool:
