@@ -55,7 +55,7 @@ fix: $(INSTALLED) ## format, and mend what the linter can
 	$(BIN)/ruff check --fix .
 
 .PHONY: test
-test: $(INSTALLED) ## every tier on real parts, in about eighteen minutes on two cores
+test: $(INSTALLED) ## every tier on real parts, in about twenty minutes on two cores
 	$(BIN)/pytest -m "not slow" $(SPREAD) $(ARGS)
 
 .PHONY: test-full

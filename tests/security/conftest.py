@@ -1,4 +1,4 @@
-"""One node for all attacks: what one leaves behind the next would see."""
+"""One node for all attacks: what one does to it the next would see."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.security.target import Target
 
 
 @pytest.fixture(scope="session")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def attacked_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder: Path = tmp_path_factory.mktemp("target")
     master = Master(folder)
     try:
@@ -22,6 +22,14 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             kill_tree(attacked.agent)
     finally:
         master.close()
+
+
+@pytest.fixture
+def target(attacked_node: Target) -> Target:
+    """The node, without what jobs of other tests rightly made."""
+    for output in attacked_node.outputs():
+        output.unlink()
+    return attacked_node
 
 
 @pytest.fixture
