@@ -1,6 +1,7 @@
 """What the scenario says is what the output has."""
 
 from fractions import Fraction
+from hashlib import sha256
 from pathlib import Path
 
 import av
@@ -56,8 +57,14 @@ def test_the_output_of_a_real_input_is_what_scenario_and_parameters_say(farm: Ru
     )
 
     assert facts_of(farm.folder / "bunny.mp4") == ("hevc", 1280, 720, Fraction(12))
-    assert job["result"]["is_test_source"] is False
-    assert job["result"]["audio_codecs"] in (None, [], "")
+    result = job["result"]
+    data = (farm.folder / "bunny.mp4").read_bytes()
+    assert result["is_test_source"] is False
+    assert result["audio_codecs"] in (None, [], "")
+    assert (result["size_bytes"], result["sha256"]) == (len(data), sha256(data).hexdigest())
+    assert result["bits_per_second"] == round(len(data) * 8 / result["duration_seconds"])
+    assert result["fps"] > 0
+    assert result["speed"] > 0
 
 
 def test_an_absent_input_fails_for_good_and_no_file_stands_in_for_it(farm: RunningFarm) -> None:

@@ -32,9 +32,11 @@ def _nothing(source: str, folder: Path) -> Path:
     raise AssertionError(f"{source} is not in S3, nor is {folder}")
 
 
-def copied(source: Reading, destination: Path) -> tuple[int | None, str]:
-    """How a transcode of the first half second ends, and what it says."""
-    wanted = plan(probe(str(BUNNY)), duration_seconds=0.5, audio="none")
+def copied(
+    source: Reading, destination: Path, *, seconds: float | None = 0.5
+) -> tuple[int | None, str]:
+    """How a transcode of so much of it ends, and what it says; None is all."""
+    wanted = plan(probe(str(BUNNY)), duration_seconds=seconds, audio="none", fps=None)
     log = BoundedLog()
     argv = transcode(
         wanted, ffmpeg=FFMPEG, source=source.location, destination=destination, threads=1
@@ -58,6 +60,20 @@ def test_probe_and_encode_of_an_https_source_see_all_of_it(
     assert (remote.video.frames, remote.audio) == (local.video.frames, local.audio)
     assert code == 0, log
     assert probe(str(tmp_path / "out.mp4")).video.codec == "h264"
+
+
+def test_source_whose_connection_breaks_again_and_again_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(BUNNY, tmp_path, breaks_after=400_000) as served:
+        monkeypatch.setenv("SSL_CERT_FILE", str(served.authority))
+        with opened(served, tmp_path, LOOPBACK) as source:
+            code, log = copied(source, tmp_path / "out.mp4", seconds=None)
+
+    assert code == 0, log
+    assert len(served.breaks) >= 2
+    out = probe(str(tmp_path / "out.mp4"), count_frames=True)
+    assert out.video.frames == probe(str(BUNNY), count_frames=True).video.frames
 
 
 def test_authorities_of_the_system_are_named_in_one_file(
