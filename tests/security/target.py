@@ -2,6 +2,7 @@
 write that and another."""
 
 import contextlib
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,9 @@ class Target:
             "allow_networks": ["127.0.0.1/32"],
         }
         with self.idle():
-            other = AgentProcess(self.master.url, folder / "other", **(given | settings))
+            other = AgentProcess(
+                self.master.url, folder / f"other-{uuid.uuid4().hex[:8]}", **(given | settings)
+            )
             try:
                 yield other.ready()
             finally:

@@ -26,6 +26,8 @@ EXIT_FAILED = 70
 EXIT_INPUT = 65
 EXIT_CONNECTION = 69
 REPORT_MILLISECONDS = 500
+START_SECONDS = 6
+"""Longer than any pipeline takes to its first buffer: one that stands still begins anew."""
 SECOND = 1_000_000_000
 
 
@@ -60,6 +62,7 @@ class Player:
         for number in (signal.SIGTERM, signal.SIGINT):
             GLib.unix_signal_add(GLib.PRIORITY_HIGH, number, self._on_signal)
         GLib.timeout_add(REPORT_MILLISECONDS, self._report)
+        GLib.timeout_add_seconds(START_SECONDS, self._on_late)
         self.pipeline.set_state(Gst.State.PLAYING)
         self.loop.run()
         self._report(is_end=True)
@@ -124,10 +127,20 @@ class Player:
         is_server = message.src is self.sink
         is_resource = error.domain in ("gst-resource-error-quark", "gst-stream-error-quark")
         is_input = bool(self.order.get("location")) and is_resource
-        self.code = EXIT_CONNECTION if is_server else EXIT_INPUT if is_input else EXIT_FAILED
         said = " ".join((detail or "").split())
+        # a seek that meets decoders while they are linked: the next start does not
+        is_race = "not-linked" in said
+        is_passing = is_server or is_race
+        self.code = EXIT_CONNECTION if is_passing else EXIT_INPUT if is_input else EXIT_FAILED
         sys.stderr.write(f"[info] {said}\n[error] {message.src.get_name()}: {error.message}\n")
         self.loop.quit()
+
+    def _on_late(self) -> bool:
+        if self.first is None:
+            self.code = EXIT_CONNECTION
+            sys.stderr.write(f"[error] nothing was sent for {START_SECONDS} s\n")
+            self.loop.quit()
+        return False
 
     def _on_signal(self) -> bool:
         self.code = EXIT_FAILED
