@@ -79,3 +79,15 @@ def s3_service() -> Iterator[S3Service]:
             service.client.close()
             service.proxy.close()
             server.stop()
+
+
+@pytest.fixture(scope="module")
+def module_service() -> Iterator[S3Service]:
+    with s3_service() as running:
+        yield running
+
+
+@pytest.fixture
+def service(module_service: S3Service) -> Iterator[S3Service]:
+    yield module_service
+    module_service.empty()

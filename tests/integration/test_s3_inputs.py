@@ -1,7 +1,6 @@
 """Inputs on S3, and what can be seen of the account: nothing."""
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -9,8 +8,9 @@ import pytest
 
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.retry import FailureClass
+from tests.integration import s3
 from tests.integration.agents import AgentProcess, Master, StartAgent, job_with
-from tests.integration.s3 import BUCKET, SECRET, S3Service, s3_service
+from tests.integration.s3 import BUCKET, SECRET, S3Service
 from tests.media.specs import make_clip
 from workers.errors import AttemptFailed, AttemptStopped
 from workers.remote.items import CHUNK_BYTES
@@ -21,16 +21,8 @@ FILM = bytes(range(256)) * 4096 * 16
 URL = f"s3://{BUCKET}/old/a film.mp4"
 
 
-@pytest.fixture(scope="module")
-def module_service() -> Iterator[S3Service]:
-    with s3_service() as running:
-        yield running
-
-
-@pytest.fixture
-def service(module_service: S3Service) -> Iterator[S3Service]:
-    yield module_service
-    module_service.empty()
+module_service = s3.module_service
+service = s3.service
 
 
 def fetched(service: S3Service, folder: Path, location: str = URL) -> Path:

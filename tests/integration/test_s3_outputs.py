@@ -1,7 +1,7 @@
 """Outputs on S3: in parts, taken up where they broke off, whole or not there at all."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,21 +9,19 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from ffrtmp.domain.retry import FailureClass
-from tests.integration.s3 import BUCKET, S3Service, s3_service
+from tests.integration import s3
+from tests.integration.s3 import BUCKET, S3Service
 from tests.unit import agent_parts
 from tests.unit.agent_parts import STALE, Node
-from tests.unit.test_agent_files import claim_of, sha
+from tests.unit.test_agent_files import sha
 from tests.unit.test_agent_folders import LADDER, filled
 from workers import recovery
 from workers.digests import sha256_of
-from workers.errors import AttemptFailed
 from workers.ledger import Held, StopReason
-from workers.remote.items import Whole
 from workers.remote.s3 import S3Access
 from workers.remote.s3_upload import LEAST_PART_BYTES, MAX_PARTS, part_bytes
 from workers.remote.stores import Stores
 from workers.spool import Journal
-from workers.staging import Places, stage
 
 FILM: Final = b"".join(bytes([n]) * LEAST_PART_BYTES for n in (1, 2)) + b"the end"
 URL: Final = f"s3://{BUCKET}/new/a.mp4"
@@ -31,16 +29,8 @@ PART_2: Final = f"PUT /{BUCKET}/new/a.mp4[?]*partNumber=2*"
 node_of_unit_tests = agent_parts.node
 
 
-@pytest.fixture(scope="module")
-def module_service() -> Iterator[S3Service]:
-    with s3_service() as running:
-        yield running
-
-
-@pytest.fixture
-def service(module_service: S3Service) -> Iterator[S3Service]:
-    yield module_service
-    module_service.empty()
+module_service = s3.module_service
+service = s3.service
 
 
 def node_beside(folder: Path, service: S3Service) -> Node:
@@ -352,65 +342,6 @@ def test_folder_is_stored_file_by_file(node: Node, service: S3Service) -> None:
         f"ladder/{name}": body for name, body in LADDER.items()
     }
     assert service.metadata("ladder/master.m3u8")["output-sha256"] == whole
-
-
-def staged_adoption(
-    tmp_path: Path, service: S3Service, *, output: str, is_folder: bool = False, **about: Any
-) -> Whole | None:
-    claim = claim_of(**about)
-    spec = dataclasses.replace(claim.spec, output=output, makes_folder=is_folder)
-    found = stage(
-        claim.model_copy(update={"spec": spec}),
-        Places(output_folder=tmp_path / "out"),
-        Stores(s3=service.near),
-    )
-    found.folder.close()
-    assert found.shown == output
-    return found.adopted
-
-
-def test_taken_object_or_folder_is_noticed_before_the_encode(
-    tmp_path: Path, service: S3Service
-) -> None:
-    service.store("ladder/720p.mp4", b"foreign")
-
-    for output, is_folder in (("ladder/720p.mp4", False), ("ladder", True)):
-        with pytest.raises(AttemptFailed) as caught:
-            staged_adoption(
-                tmp_path, service, output=f"s3://{BUCKET}/{output}", is_folder=is_folder
-            )
-        assert caught.value.failure_class is FailureClass.OUTPUT_EXISTS
-    assert staged_adoption(tmp_path, service, output=f"s3://{BUCKET}/lad", is_folder=True) is None
-
-
-@pytest.mark.parametrize("is_folder", [True, False])
-def test_what_an_earlier_attempt_stored_is_adopted(
-    tmp_path: Path, service: S3Service, is_folder: bool
-) -> None:
-    metadata = {"output-sha256": "f" * 64, "output-size": "15"}
-    service.store("ladder/master.m3u8", b"#EXTM3U", Metadata=metadata)
-    output = "ladder" if is_folder else "ladder/master.m3u8"
-
-    adopted = staged_adoption(
-        tmp_path,
-        service,
-        output=f"s3://{BUCKET}/{output}",
-        is_folder=is_folder,
-        committed=["f" * 64],
-    )
-
-    assert adopted == Whole(sha256="f" * 64, size=15)
-
-
-def test_store_that_is_away_is_noticed_before_the_encode(
-    tmp_path: Path, service: S3Service
-) -> None:
-    service.proxy.cut()
-
-    with pytest.raises(AttemptFailed) as caught:
-        staged_adoption(tmp_path, service, output=URL)
-
-    assert caught.value.failure_class is FailureClass.CONNECTION
 
 
 @pytest.mark.parametrize("size", [1, 8 << 20, 80 << 30, (5 << 40) - 1])

@@ -7,8 +7,8 @@ pipeline's elements ``video`` and ``audio``. ``needs`` are elements without whic
 start. Nothing but ``pipeline`` is ever parsed.
 
 Speaks as ffmpeg's ``-progress`` does on standard output. Ends with EXIT_CONNECTION where the
-server is at fault, EXIT_INPUT where the file is, EXIT_FAILED otherwise; the last line on standard
-error says why.
+server is at fault or the start went wrong in a way that another does not, EXIT_INPUT where the file
+is at fault, EXIT_FAILED otherwise; the last line on standard error says why.
 """
 
 import json
