@@ -1,0 +1,91 @@
+"""The settings of a master."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from ffrtmp.config.base import Settings, Tracing
+from ffrtmp.config.values import Broker, Database, Duration, Key, Port, Whole
+
+MASTER_ENVIRONMENT = {"api_key": "MASTER_API_KEY", "db": "MASTER_DB", "broker": "MASTER_BROKER"}
+
+
+class MasterTls(Settings):
+    """TLS of the API."""
+
+    enabled: bool = False
+    cert: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+    mtls: bool = False
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        # The server would rather speak plainly than miss a certificate.
+        if self.enabled and not (self.cert and self.key):
+            raise ValueError("serving HTTPS takes both cert and key")
+        if self.mtls and not (self.enabled and self.ca):
+            raise ValueError("asking clients for certificates (mtls) takes TLS and a ca")
+        return self
+
+
+class MasterSettings(Settings):
+    """The ``master:`` section."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    db: Database | None = Field(default=None, alias="db_path")
+    """SQLite file or SQLAlchemy URL; none means ``ffrtmp.db`` in ``data_dir``."""
+    data_dir: Path = Path("ffrtmp-data")
+    broker: Broker | None = None
+    """Redis URL; none starts the embedded broker."""
+    broker_port: Port = 0
+    api_key: Key | None = None
+    insecure: bool = False
+    """Listen beyond loopback without a key."""
+    max_retries: Annotated[Whole, Field(ge=0, le=100)] = 3
+    retry_base: Duration = 5.0
+    retry_cap: Duration = 300.0
+    node_timeout: Duration = 120.0
+    scheduler_interval: Duration = 5.0
+    stall_timeout: Duration = 300.0
+    """Without progress for this long an attempt has stalled."""
+    live_stall_timeout: Duration = 30.0
+    set_aside_after: Annotated[Whole, Field(ge=0, le=100)] = 3
+    """Different jobs in a row that fail for a node's own sake and set it aside; 0 for never."""
+    canary_after: Duration = 60.0
+    """How long a node or GPU that was set aside waits for a job to prove itself with; twice as
+    long after each that fails."""
+    max_wait: Duration | None = None
+    """Waiting raises a job rank by rank, so that the lowest is first after this long; none keeps
+    strict order."""
+    preempt: Literal["none", "batch"] = "none"
+    """Whose slots a live job takes when all are busy."""
+    hint_window: Annotated[Whole, Field(ge=1)] = 10_000
+    retention: Duration = 30 * 86_400.0
+    """How long finished jobs, their logs and events are kept."""
+    health_port: Port | None = None
+    """A second, plain, loopback port that answers /health only."""
+    metrics_port: Port | None = 9464
+    flower_port: Port | None = None
+    flower_password: str | None = None
+    tracing: Tracing = Tracing()
+    tls: MasterTls = MasterTls()
+    only: Literal["api", "control", "beat"] | None = None
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    @property
+    def max_advance_seconds(self) -> float:
+        """Farm time a single pass may add: two intervals, at most 10 s."""
+        return min(10.0, 2 * self.scheduler_interval)
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL of the store."""
+        if self.db and "://" in self.db:
+            return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", self.db)
+        path = Path(self.db) if self.db else self.data_dir / "ffrtmp.db"
+        return f"sqlite:///{path.absolute()}"
