@@ -28,7 +28,7 @@ $(INSTALLED): uv.lock pyproject.toml | $(filter .tools/bin/uv,$(UV))
 	@touch $@
 
 .tools/bin/uv:
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .tools uv
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .tools --require-hashes --requirement ops/uv.txt
 
 .PHONY: demo
 demo: $(INSTALLED) ## run a farm, three real jobs, and show what came out (INPUT=clip.mp4)
