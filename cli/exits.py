@@ -14,6 +14,7 @@ from http import HTTPStatus
 
 from ffrtmp.client import ClientError, MasterRefused, MasterUnavailable, MasterUnreachable
 from ffrtmp.config import ConfigError
+from ffrtmp.tls import TlsFileError
 
 
 class ExitCode(IntEnum):
@@ -61,7 +62,7 @@ class Ending:
     message: str
 
 
-EXPECTED_ERRORS = (CliError, ClientError, ConfigError, OSError)
+EXPECTED_ERRORS = (CliError, ClientError, ConfigError, TlsFileError, OSError)
 START_OR_NAME_MASTER = "is it running? start it with 'ffrtmp up', or give --master URL"
 GIVE_KEY = "give --api-key or set FFMPEG_RTMP_API_KEY"
 
@@ -77,6 +78,10 @@ def ending_of(error: Exception) -> Ending:
 def _of_cli(error: Exception) -> Ending:
     code = error.code if isinstance(error, CliError) else ExitCode.FAILED
     return Ending(code, str(error))
+
+
+def _of_tls_file(error: Exception) -> Ending:
+    return Ending(ExitCode.FAILED, str(error))
 
 
 def _of_system(error: Exception) -> Ending:
@@ -114,6 +119,7 @@ def _of_refusal(error: Exception) -> Ending:
 _ENDINGS: tuple[tuple[type[Exception], Callable[[Exception], Ending]], ...] = (
     (CliError, _of_cli),
     (ConfigError, _of_config),
+    (TlsFileError, _of_tls_file),
     (MasterUnreachable, _of_unreachable),
     (MasterUnavailable, _of_unavailable),
     (ClientError, _of_refusal),

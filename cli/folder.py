@@ -89,8 +89,14 @@ class FarmFolder:
 
 def write_secret(file: Path, text: str) -> None:
     """A file only its owner reads, replaced in one step."""
+    write_file(file, text, mode=OWNER_ONLY)
+
+
+def write_file(file: Path, text: str, *, mode: int = 0o644) -> None:
+    """A file of that mode from its first byte on, replaced in one step."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, OWNER_ONLY)
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)

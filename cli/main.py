@@ -7,6 +7,7 @@ from typing import NoReturn
 import typer
 
 from cli import config, demo, doctor, drain, jobs, logs, nodes, processes, queues, submit, up
+from cli.certs import commands as certs
 from cli.exits import EXPECTED_ERRORS, ExitCode, UsageError, ending_of
 from cli.options import Session, group_callback, with_session
 from cli.render import clean, say, show_json, write
@@ -34,6 +35,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(nodes.app, name="nodes")
 app.add_typer(queues.app, name="queues")
 app.add_typer(config.app, name="config")
+certs.add_to(app)
 
 
 @app.command()
