@@ -5,8 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response, status
 
 from ffrtmp.api import wire
-from ffrtmp.api.auth import SpeakingNode, speaks_for
-from ffrtmp.api.body import StrictRoute
+from ffrtmp.api.auth import GuardedRoute, SpeakingNode, speaks_for
 from ffrtmp.api.state import FarmDep, MetricsDep
 from ffrtmp.domain.attempt import Outcome, Report
 from ffrtmp.domain.errors import FarmError
@@ -22,7 +21,7 @@ from ffrtmp.schemas import (
 )
 from ffrtmp.services.attempts import Claim
 
-router = APIRouter(tags=["attempts"], route_class=StrictRoute)
+router = APIRouter(tags=["attempts"], route_class=GuardedRoute)
 
 JobId = Annotated[str, Path(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Number = Annotated[int, Path(ge=1, lt=1 << 31)]

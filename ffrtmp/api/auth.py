@@ -1,27 +1,38 @@
-"""Who speaks: an API key for people and registration, a node token for everything a node does."""
+"""Who speaks: a key for people and registrations, a node token for everything a node does."""
 
-import hashlib
-import hmac
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from fastapi.security import HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
-from ffrtmp.api.state import FarmDep, SettingsDep
-from ffrtmp.domain.errors import Forbidden, Unauthenticated
+from ffrtmp.api.body import StrictRoute
+from ffrtmp.api.state import FarmDep, JobReference, farm_of, settings_of
+from ffrtmp.domain.access import ANYONE, Caller, Deed, Refusal, hash_of
+from ffrtmp.domain.errors import Forbidden, NotFound, Unauthenticated
 from ffrtmp.domain.node import Node
 
 SCHEME = "bearer"
-# These only tell OpenAPI what a route asks for; ``bearer`` reads the header.
+# These only tell OpenAPI what a route asks for; GuardedRoute reads the header.
 API_KEY = HTTPBearer(scheme_name="apiKey", auto_error=False)
 NODE_TOKEN = HTTPBearer(
     scheme_name="nodeToken", auto_error=False, description="What POST /nodes/register answered"
 )
 
 
-def token_hash(token: str) -> str:
-    """What the store keeps of a token."""
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+class GuardedRoute(StrictRoute):
+    """A route for known speakers only: who is none is refused before the body is read."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, behind the door."""
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            request.state.speaker = await run_in_threadpool(identify, request)
+            return await handle(request)
+
+        return guarded
 
 
 def bearer(request: Request) -> str | None:
@@ -31,40 +42,62 @@ def bearer(request: Request) -> str | None:
         return None
     scheme, _, credential = values[0].partition(" ")
     if len(values) > 1 or scheme.lower() != SCHEME or not credential.strip():
-        raise Unauthenticated("give one header: Authorization: Bearer KEY")
+        raise Unauthenticated(
+            "give one header: Authorization: Bearer KEY", reason=Refusal.MALFORMED
+        )
     return credential.strip()
 
 
-def require_key(
-    request: Request, settings: SettingsDep, _said: Annotated[object, Depends(API_KEY)]
-) -> str:
-    """Let in whoever has the API key, or anyone where none is configured; returns the owner."""
-    given = bearer(request)
-    if settings.api_key is None:
-        return "anyone"
-    if given is None:
-        raise Unauthenticated("an API key is needed: Authorization: Bearer KEY")
-    # Hashes are compared so that neither length nor prefix shows in the time it takes.
-    if not hmac.compare_digest(token_hash(given), token_hash(settings.api_key)):
-        raise Unauthenticated("this API key is wrong")
-    return "key"
+def identify(request: Request) -> Caller | Node:
+    """Whose credential a request carries; Unauthenticated."""
+    key = settings_of(request).api_key
+    bootstrap = None if key is None else hash_of(key)
+    return farm_of(request).access.identify(bearer(request), bootstrap=bootstrap)
 
 
-def require_node(
-    request: Request, farm: FarmDep, _said: Annotated[object, Depends(NODE_TOKEN)]
-) -> Node:
+def may(deed: Deed) -> Callable[..., Awaitable[Caller]]:
+    """The caller of a request, if its key is for this; Forbidden otherwise."""
+
+    async def allowed(request: Request, _said: Annotated[object, Depends(API_KEY)]) -> Caller:
+        speaker: Caller | Node = request.state.speaker
+        if isinstance(speaker, Node):
+            raise Forbidden("this is a node's token; it opens what its node does, nothing else")
+        if not speaker.may(deed):
+            raise Forbidden(f"a key of role {speaker.role} may not {deed}")
+        return speaker
+
+    return allowed
+
+
+async def require_node(request: Request, _said: Annotated[object, Depends(NODE_TOKEN)]) -> Node:
     """The node whose token the request carries."""
-    given = bearer(request)
-    if given is None:
-        raise Unauthenticated("a node token is needed; register the node first")
-    node = farm.nodes.with_token(token_hash(given))
-    if node is None:
+    speaker: Caller | Node = request.state.speaker
+    if isinstance(speaker, Node):
+        return speaker
+    if speaker == ANYONE:
         raise Unauthenticated("this node token is unknown; register the node again")
-    return node
+    raise Forbidden("this is a key, not a node's token; register the node and use its own")
 
 
-KeyOwner = Annotated[str, Depends(require_key)]
+JobReader = Annotated[Caller, Depends(may(Deed.SEE_JOBS))]
+JobWriter = Annotated[Caller, Depends(may(Deed.CHANGE_JOBS))]
+QueueReader = Annotated[Caller, Depends(may(Deed.SEE_QUEUES))]
+NodeReader = Annotated[Caller, Depends(may(Deed.SEE_A_NODE))]
+FarmReader = Annotated[Caller, Depends(may(Deed.SEE_FARM))]
+Operator = Annotated[Caller, Depends(may(Deed.OPERATE))]
+KeyKeeper = Annotated[Caller, Depends(may(Deed.MANAGE_KEYS))]
+Registrant = Annotated[Caller, Depends(may(Deed.REGISTER))]
 SpeakingNode = Annotated[Node, Depends(require_node)]
+
+
+def seen_job(job: JobReference, farm: FarmDep, caller: JobReader) -> str | int:
+    """The reference of a job this caller may see; NotFound for another's, as if it were not."""
+    if caller.scope is not None and farm.jobs.get(job).owner != caller.scope:
+        raise NotFound(f"there is no job {job}")
+    return job
+
+
+SeenJob = Annotated[str | int, Depends(seen_job)]
 
 
 def speaks_for(node: Node, node_id: str) -> None:

@@ -18,6 +18,7 @@ from ffrtmp.domain.errors import (
     InvalidRequest,
     NotFound,
     StorageFull,
+    TooMany,
     Unauthenticated,
     Unavailable,
 )
@@ -32,6 +33,7 @@ STATUS: Mapping[type[FarmError], int] = {
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    TooMany: 429,
     StorageFull: 507,
     Unavailable: 503,
 }
@@ -76,6 +78,8 @@ def _farm_error(_request: Request, error: Exception) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(error, TooMany):
+        headers["Retry-After"] = str(error.retry_after_seconds)
     return error_response(status, error.code, error.message, field=error.field, headers=headers)
 
 

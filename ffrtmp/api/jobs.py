@@ -9,9 +9,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from ffrtmp.api import follow, wire
-from ffrtmp.api.auth import KeyOwner
-from ffrtmp.api.body import StrictRoute
-from ffrtmp.api.state import FarmDep, JobReference
+from ffrtmp.api.auth import GuardedRoute, JobReader, JobWriter, SeenJob
+from ffrtmp.api.state import FarmDep
 from ffrtmp.domain.errors import InvalidRequest
 from ffrtmp.domain.job import Job
 from ffrtmp.schemas import (
@@ -31,7 +30,7 @@ from ffrtmp.services.jobs import Idempotency
 from ffrtmp.store.jobs import JobFilter
 from ffrtmp.telemetry import current_traceparent
 
-router = APIRouter(tags=["jobs"], route_class=StrictRoute)
+router = APIRouter(tags=["jobs"], route_class=GuardedRoute)
 
 IdempotencyKey = Annotated[
     str | None,
@@ -41,20 +40,21 @@ IdempotencyKey = Annotated[
 
 @router.post("/jobs", status_code=status.HTTP_201_CREATED)
 def submit(
-    body: JobSubmission, farm: FarmDep, owner: KeyOwner, key: IdempotencyKey = None
+    body: JobSubmission, farm: FarmDep, caller: JobWriter, key: IdempotencyKey = None
 ) -> JobAnswer:
     """Accept a job: stored with its first event before this answers."""
     (job,) = farm.jobs.submit(
         [body.to_domain()],
+        owner=caller.name,
         trace_parent=current_traceparent(),
-        idempotency=_idempotency(owner, key, body),
+        idempotency=_idempotency(key, body),
     )
     return wire.job_answer(job)
 
 
 @router.post("/jobs/batch", status_code=status.HTTP_201_CREATED)
 def submit_batch(
-    body: JobBatch, farm: FarmDep, owner: KeyOwner, key: IdempotencyKey = None
+    body: JobBatch, farm: FarmDep, caller: JobWriter, key: IdempotencyKey = None
 ) -> JobList:
     """Accept all jobs of a list, or none."""
     requests = []
@@ -66,15 +66,18 @@ def submit_batch(
             raise
     jobs = farm.jobs.submit(
         requests,
+        owner=caller.name,
         trace_parent=current_traceparent(),
-        idempotency=_idempotency(owner, key, body),
+        idempotency=_idempotency(key, body),
     )
     return JobList(jobs=[wire.job_answer(job) for job in jobs], count=len(jobs))
 
 
 @router.get("/jobs")
-def list_jobs(farm: FarmDep, _owner: KeyOwner, query: Annotated[JobQuery, Query()]) -> JobList:
+def list_jobs(farm: FarmDep, caller: JobReader, query: Annotated[JobQuery, Query()]) -> JobList:
     """One page of jobs, newest first; ``next`` is the cursor of the following one."""
+    if caller.scope is not None and query.owner not in (None, caller.scope):
+        return JobList(jobs=[], count=0)
     chosen = JobFilter(
         status=query.status,
         queue=query.queue,
@@ -82,6 +85,7 @@ def list_jobs(farm: FarmDep, _owner: KeyOwner, query: Annotated[JobQuery, Query(
         node_id=farm.nodes.get(query.node).node.id if query.node else None,
         scenario=query.scenario,
         since=query.since,
+        owner=caller.scope or query.owner,
         before=query.cursor,
     )
     jobs = farm.jobs.list(chosen, limit=query.limit + 1)
@@ -92,56 +96,57 @@ def list_jobs(farm: FarmDep, _owner: KeyOwner, query: Annotated[JobQuery, Query(
 
 
 @router.get("/jobs/{job}")
-def get_job(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> JobAnswer:
+def get_job(job: SeenJob, farm: FarmDep, _caller: JobReader) -> JobAnswer:
     """One job, with the reason why it waits."""
     return _explained(farm, farm.jobs.get(job))
 
 
 @router.patch("/jobs/{job}")
-def patch_job(job: JobReference, body: JobPatch, farm: FarmDep, _owner: KeyOwner) -> JobAnswer:
+def patch_job(job: SeenJob, body: JobPatch, farm: FarmDep, caller: JobWriter) -> JobAnswer:
     """Another queue or priority for a pending job."""
-    return wire.job_answer(farm.jobs.reprioritize(job, queue=body.queue, priority=body.priority))
+    moved = farm.jobs.reprioritize(job, queue=body.queue, priority=body.priority, by=caller.name)
+    return wire.job_answer(moved)
 
 
 @router.post("/jobs/{job}/cancel")
-def cancel(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> JobAnswer:
+def cancel(job: SeenJob, farm: FarmDep, caller: JobWriter) -> JobAnswer:
     """End a pending or running job; 409 once it commits or has ended."""
-    return wire.job_answer(farm.jobs.cancel(job))
+    return wire.job_answer(farm.jobs.cancel(job, by=caller.name))
 
 
 @router.post("/jobs/{job}/pause")
-def pause(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> JobAnswer:
+def pause(job: SeenJob, farm: FarmDep, caller: JobWriter) -> JobAnswer:
     """Stop a running file encode where it is; 409 for a stream and for what does not run."""
-    return _explained(farm, farm.jobs.pause(job))
+    return _explained(farm, farm.jobs.pause(job, by=caller.name))
 
 
 @router.post("/jobs/{job}/resume")
-def resume(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> JobAnswer:
+def resume(job: SeenJob, farm: FarmDep, caller: JobWriter) -> JobAnswer:
     """Let a paused job go on, at once or as soon as its node has a slot."""
-    return _explained(farm, farm.jobs.resume(job))
+    return _explained(farm, farm.jobs.resume(job, by=caller.name))
 
 
 @router.post("/jobs/{job}/retry")
-def retry(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> JobAnswer:
+def retry(job: SeenJob, farm: FarmDep, caller: JobWriter) -> JobAnswer:
     """A failed or canceled job again, with a fresh budget."""
-    return wire.job_answer(farm.jobs.retry(job))
+    return wire.job_answer(farm.jobs.retry(job, by=caller.name))
 
 
 @router.get("/jobs/{job}/attempts")
-def attempts(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> AttemptList:
+def attempts(job: SeenJob, farm: FarmDep, _caller: JobReader) -> AttemptList:
     """Every run of a job, with its exact command line."""
     return AttemptList(attempts=[wire.attempt_answer(one) for one in farm.jobs.attempts(job)])
 
 
 @router.get("/jobs/{job}/events")
-def events(job: JobReference, farm: FarmDep, _owner: KeyOwner) -> EventList:
+def events(job: SeenJob, farm: FarmDep, _caller: JobReader) -> EventList:
     """A job's history."""
     return EventList(events=[wire.event_answer(event) for event in farm.jobs.events(job)])
 
 
 @router.get("/jobs/{job}/logs", response_model=LogAnswer)
 def logs(
-    job: JobReference, farm: FarmDep, _owner: KeyOwner, query: Annotated[LogQuery, Query()]
+    job: SeenJob, farm: FarmDep, _caller: JobReader, query: Annotated[LogQuery, Query()]
 ) -> LogAnswer | StreamingResponse:
     """The log of one attempt; ``follow=1`` streams server-sent events until the job ends."""
     found = farm.jobs.log(job, attempt=query.attempt)
@@ -162,9 +167,9 @@ def _explained(farm: Farm, job: Job) -> JobAnswer:
     return wire.job_answer(job, waiting=farm.explain.waiting(job))
 
 
-def _idempotency(owner: str, key: str | None, body: BaseModel) -> Idempotency | None:
+def _idempotency(key: str | None, body: BaseModel) -> Idempotency | None:
     if key is None:
         return None
     said = json.dumps(body.model_dump(mode="json"), sort_keys=True)
     digest = hashlib.sha256(said.encode()).hexdigest()
-    return Idempotency(owner=owner, key=key, body_sha256=digest)
+    return Idempotency(key=key, body_sha256=digest)

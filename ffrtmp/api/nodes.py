@@ -8,13 +8,22 @@ from fastapi import APIRouter, Depends, Request, Response, status
 
 from ffrtmp import __version__
 from ffrtmp.api import wire
-from ffrtmp.api.auth import KeyOwner, SpeakingNode, speaks_for, token_hash
-from ffrtmp.api.body import StrictRoute, UnusableBody
+from ffrtmp.api.auth import (
+    FarmReader,
+    GuardedRoute,
+    NodeReader,
+    Operator,
+    Registrant,
+    SpeakingNode,
+    speaks_for,
+)
+from ffrtmp.api.body import UnusableBody
 from ffrtmp.api.state import FarmDep, NodeReference, SettingsDep
+from ffrtmp.domain.access import Deed, hash_of
 from ffrtmp.domain.attempt import AttemptProgress
 from ffrtmp.domain.compatibility import why_refused
 from ffrtmp.domain.device import CPU_DEVICE, Device
-from ffrtmp.domain.errors import VersionRefused
+from ffrtmp.domain.errors import NotFound, VersionRefused
 from ffrtmp.domain.media import Codec, Hardware
 from ffrtmp.domain.node import Registration
 from ffrtmp.domain.placement import capabilities
@@ -32,12 +41,12 @@ from ffrtmp.schemas import (
 from ffrtmp.services.farm import Farm
 from ffrtmp.services.nodes import Beat, NodeView
 
-router = APIRouter(tags=["nodes"], route_class=StrictRoute)
+router = APIRouter(tags=["nodes"], route_class=GuardedRoute)
 
 EVERY_CPU_CODEC = capabilities((Hardware.CPU, codec) for codec in Codec)
 
 
-async def known_version(request: Request, _owner: KeyOwner) -> None:
+async def known_version(request: Request, _caller: Registrant) -> None:
     """VersionRefused before the body is checked: another version may have other fields."""
     try:
         said: Any = await request.json()
@@ -60,7 +69,7 @@ def register(
     body: NodeRegistration,
     farm: FarmDep,
     settings: SettingsDep,
-    _owner: KeyOwner,
+    _caller: Registrant,
     response: Response,
 ) -> RegistrationAnswer:
     """Make a node, or speak again for one; 409 where another identity has the address."""
@@ -68,7 +77,7 @@ def register(
     registered = farm.nodes.register(
         Registration(
             node_id=body.node_id or str(uuid_utils.uuid7()),
-            token_hash=token_hash(body.node_token or new_token or ""),
+            token_hash=hash_of(body.node_token or new_token or ""),
             address=body.address,
             name=body.name or body.address,
             type=body.type,
@@ -143,7 +152,7 @@ def heartbeat(
 
 
 @router.get("/nodes")
-def list_nodes(farm: FarmDep, _owner: KeyOwner) -> NodeList:
+def list_nodes(farm: FarmDep, _caller: FarmReader) -> NodeList:
     """Every node."""
     views = farm.nodes.list()
     numbers = farm.jobs.numbers(wire.job_ids(views))
@@ -152,29 +161,33 @@ def list_nodes(farm: FarmDep, _owner: KeyOwner) -> NodeList:
 
 
 @router.get("/nodes/{node}")
-def get_node(node: NodeReference, farm: FarmDep, _owner: KeyOwner) -> NodeAnswer:
-    """One node, by id, address or name."""
-    return _answer(farm, farm.nodes.get(node))
+def get_node(node: NodeReference, farm: FarmDep, caller: NodeReader) -> NodeAnswer:
+    """One node, by id, address or name; with a key of role node by id only."""
+    view = farm.nodes.get(node)
+    if view.node.id != node and not caller.may(Deed.SEE_FARM):
+        raise NotFound(f"there is no node {node}")
+    return _answer(farm, view)
 
 
 @router.post("/nodes/{node}/drain")
 def drain(
-    node: NodeReference, farm: FarmDep, _owner: KeyOwner, body: DrainRequest | None = None
+    node: NodeReference, farm: FarmDep, caller: Operator, body: DrainRequest | None = None
 ) -> NodeAnswer:
     """Nothing new for this node; what runs finishes."""
-    return _answer(farm, farm.nodes.drain(node, reason=body.reason if body else None))
+    reason = body.reason if body else None
+    return _answer(farm, farm.nodes.drain(node, reason=reason, by=caller.name))
 
 
 @router.post("/nodes/{node}/undrain")
-def undrain(node: NodeReference, farm: FarmDep, _owner: KeyOwner) -> NodeAnswer:
+def undrain(node: NodeReference, farm: FarmDep, caller: Operator) -> NodeAnswer:
     """The node takes work again."""
-    return _answer(farm, farm.nodes.undrain(node))
+    return _answer(farm, farm.nodes.undrain(node, by=caller.name))
 
 
 @router.delete("/nodes/{node}", status_code=status.HTTP_204_NO_CONTENT)
-def remove(node: NodeReference, farm: FarmDep, _owner: KeyOwner) -> None:
+def remove(node: NodeReference, farm: FarmDep, caller: Operator) -> None:
     """Forget a node; 409 while it runs attempts."""
-    farm.nodes.remove(node)
+    farm.nodes.remove(node, by=caller.name)
 
 
 def _devices(body: NodeRegistration) -> tuple[Device, ...]:

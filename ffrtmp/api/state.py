@@ -11,12 +11,14 @@ from ffrtmp.metrics import MasterMetrics
 from ffrtmp.services.farm import Farm
 
 
-def _farm(request: Request) -> Farm:
+def farm_of(request: Request) -> Farm:
+    """The farm that this process serves."""
     farm: Farm = request.app.state.farm
     return farm
 
 
-def _settings(request: Request) -> MasterSettings:
+def settings_of(request: Request) -> MasterSettings:
+    """The settings of this process."""
     settings: MasterSettings = request.app.state.settings
     return settings
 
@@ -26,8 +28,8 @@ def _metrics(request: Request) -> MasterMetrics:
     return metrics
 
 
-FarmDep = Annotated[Farm, Depends(_farm)]
-SettingsDep = Annotated[MasterSettings, Depends(_settings)]
+FarmDep = Annotated[Farm, Depends(farm_of)]
+SettingsDep = Annotated[MasterSettings, Depends(settings_of)]
 MetricsDep = Annotated[MasterMetrics, Depends(_metrics)]
 
 

@@ -34,6 +34,7 @@ def job_answer(job: Job, *, waiting: Waiting | None = None) -> JobAnswer:
         id=job.id,
         sequence_number=job.sequence_number,
         scenario=job.scenario,
+        owner=job.owner,
         queue=job.queue,
         priority=job.priority,
         engine=job.engine,

@@ -4,13 +4,15 @@ FarmError
 ├── InvalidRequest          the request itself is wrong; names the field
 │   └── IdempotencyMismatch one Idempotency-Key, two different bodies
 ├── Unauthenticated         no key, or a wrong one
-├── Forbidden               a right key for somebody else's thing
+├── Forbidden               a right key for somebody else's thing, or for another purpose
+├── TooMany                 asked too often; says how long to wait
 ├── NotFound                no such job, node or attempt
 ├── Conflict                right request, wrong moment
 │   ├── StaleLease          whoever asks no longer holds the attempt
 │   ├── HashConflict        the same lease reports another file than it committed
 │   ├── NotCommitted        a completed result without a commit before it
 │   ├── JobStateConflict    the job's state does not allow it
+│   ├── KeyNameTaken        a live key has this name
 │   ├── AddressTaken        another identity has this address
 │   ├── VersionRefused      the agent is too old or too new for this master
 │   ├── StaleEpoch          an earlier process of this node speaks
@@ -19,6 +21,8 @@ FarmError
 └── Unavailable             database or broker does not answer; ask again
     └── StorageFull         the database has no space left
 """
+
+from ffrtmp.domain.access import Refusal
 
 
 class FarmError(Exception):
@@ -45,15 +49,29 @@ class IdempotencyMismatch(InvalidRequest):
 
 
 class Unauthenticated(FarmError):  # noqa: N818
-    """No credential, or a wrong one."""
+    """No credential, or a wrong one; ``reason`` is what is counted."""
 
     code = "unauthenticated"
 
+    def __init__(self, message: str, *, reason: Refusal = Refusal.UNKNOWN) -> None:
+        super().__init__(message)
+        self.reason = reason
+
 
 class Forbidden(FarmError):  # noqa: N818
-    """The credential is right but does not speak for this thing."""
+    """The credential is right but does not speak for this thing, or is for another purpose."""
 
     code = "forbidden"
+
+
+class TooMany(FarmError):  # noqa: N818
+    """Asked too often; the same request may be sent again after ``retry_after_seconds``."""
+
+    code = "too_many"
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class NotFound(FarmError):  # noqa: N818
@@ -90,6 +108,12 @@ class JobStateConflict(Conflict):
     """The job's state does not allow it."""
 
     code = "job_state"
+
+
+class KeyNameTaken(Conflict):
+    """A live key has this name."""
+
+    code = "key_name_taken"
 
 
 class AddressTaken(Conflict):

@@ -33,10 +33,15 @@ class EventKind(StrEnum):
     NODE_DRAINING = "node.draining"
     NODE_UNDRAINED = "node.undrained"
     NODE_REMOVED = "node.removed"
+    NODE_REVOKED = "node.revoked"
     DEVICE_SET_ASIDE = "device.set_aside"
     DEVICE_TRUSTED = "device.trusted"
     QUEUE_PAUSED = "queue.paused"
     QUEUE_RESUMED = "queue.resumed"
+    KEY_CREATED = "key.created"
+    KEY_ROTATED = "key.rotated"
+    KEY_REVOKED = "key.revoked"
+    ACCESS_REFUSED = "access.refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,8 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One row of the jobs table. ``attempt`` is the fence, ``failures`` the spent budget.
+    """One row of the jobs table. ``attempt`` is the fence, ``failures`` the spent budget,
+    ``owner`` the name of the key that submitted it.
 
     ``rank`` decides its turn: ``base_rank``, which queue and priority make, unless waiting has
     raised it. ``waiting_farm`` is the farm time since which it waits, retries included;
@@ -87,6 +88,7 @@ class Job:
     priority: Priority
     rank: int
     base_rank: int
+    owner: str
     engine: Engine
     hardware: Hardware
     requires: str

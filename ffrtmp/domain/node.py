@@ -91,6 +91,8 @@ class Node:
     drain_reason: str | None = None
     registration_id: str | None = None
     set_aside: Mapping[str, SetAside] = field(default_factory=dict)
+    revoked_at: datetime | None = None
+    """Since when its token opens nothing."""
 
     def status(self, *, slots_busy: int) -> NodeStatus:
         """The one word that says most."""

@@ -111,6 +111,8 @@ class JobAnswer(Answer):
     id: str
     sequence_number: int
     scenario: str
+    owner: str | None = None
+    """Name of the key that submitted it; null where an older master answers."""
     queue: Queue
     priority: Priority
     engine: Engine

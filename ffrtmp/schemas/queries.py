@@ -33,6 +33,7 @@ class JobQuery(Wire):
     priority: Priority | None = None
     node: Name | None = Field(None, description="Id, name or address.")
     scenario: Name | None = None
+    owner: Name | None = Field(None, description="Name of the key that submitted them.")
     since: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = Field(
         None, description="Submitted then or later; RFC 3339 with its zone."
     )

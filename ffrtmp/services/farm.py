@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Self
 
+from ffrtmp.services.access import AccessService
 from ffrtmp.services.attempts import AttemptService
 from ffrtmp.services.context import Context
 from ffrtmp.services.counts import Counts
 from ffrtmp.services.explain import Explain
 from ffrtmp.services.jobs import JobService
+from ffrtmp.services.keys import KeyService
 from ffrtmp.services.nodes import NodeService
 from ffrtmp.services.queues import QueueService
 from ffrtmp.services.reconciler import Reconciler
@@ -28,6 +30,8 @@ class Farm:
     counts: Counts
     queues: QueueService
     explain: Explain
+    access: AccessService
+    keys: KeyService
 
     @classmethod
     def over(cls, context: Context) -> Self:
@@ -42,6 +46,8 @@ class Farm:
             counts=Counts(context),
             queues=QueueService(context),
             explain=Explain(context),
+            access=AccessService(context),
+            keys=KeyService(context),
         )
 
     @property

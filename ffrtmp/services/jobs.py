@@ -1,10 +1,12 @@
 """What people do with jobs: submit, cancel, retry, move, look."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
 
+from ffrtmp.domain.access import ANYONE
 from ffrtmp.domain.attempt import Attempt, Outcome
 from ffrtmp.domain.errors import IdempotencyMismatch, JobStateConflict, NotFound
 from ffrtmp.domain.event import Event, EventKind
@@ -23,9 +25,8 @@ from ffrtmp.store.jobs import JobFilter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idempotency:
-    """A client's promise that two requests are one: the key, its owner, and the body's hash."""
+    """An owner's promise that two requests are one: its key, and the body's hash."""
 
-    owner: str
     key: str
     body_sha256: str
 
@@ -52,6 +53,7 @@ class JobService:
         self,
         requests: Sequence[JobRequest],
         *,
+        owner: str = ANYONE.name,
         trace_parent: str | None = None,
         idempotency: Idempotency | None = None,
     ) -> Sequence[Job]:
@@ -59,7 +61,8 @@ class JobService:
 
         The same idempotency again returns the first jobs; IdempotencyMismatch for another body.
         """
-        jobs, are_new = self._stored_once(requests, trace_parent, idempotency)
+        store = functools.partial(self._stored, requests, owner, trace_parent, idempotency)
+        jobs, are_new = self._once(store, idempotency)
         if are_new:
             self._ring_for(jobs)
         return jobs
@@ -103,7 +106,7 @@ class JobService:
         error = run.error if run else job.error
         return JobLog(job=job, attempt=number or None, text=text, error=error)
 
-    def cancel(self, reference: str | int) -> Job:
+    def cancel(self, reference: str | int, *, by: str = ANYONE.name) -> Job:
         """End a pending or running job; canceling twice is once.
 
         JobStateConflict once it commits (its file may be published already) or has ended.
@@ -115,12 +118,12 @@ class JobService:
             if job.status is not JobStatus.PENDING and job.status not in UNCOMMITTED:
                 raise JobStateConflict(f"a job that is {job.status} cannot be canceled")
             node_id = job.node_id if job.status in UNCOMMITTED else None
-            self._cancel(tx, job)
+            self._cancel(tx, job, by)
         if node_id is not None:
             self._context.bell.nudge(node_id)
         return self.get(job.id)
 
-    def retry(self, reference: str | int) -> Job:
+    def retry(self, reference: str | int, *, by: str = ANYONE.name) -> Job:
         """A failed or canceled job again, with a fresh budget and its history kept.
 
         Retrying twice is once: a job that is pending stays so. JobStateConflict otherwise.
@@ -148,33 +151,38 @@ class JobService:
                 error=None,
                 failure_reason=None,
             )
-            tx.events.append(self._event(EventKind.JOB_RETRIED, job, was=job.status))
+            tx.events.append(self._event(EventKind.JOB_RETRIED, job, was=job.status, by=by))
         job = self.get(job.id)
         self._ring_for([job])
         return job
 
-    def pause(self, reference: str | int) -> Job:
+    def pause(self, reference: str | int, *, by: str = ANYONE.name) -> Job:
         """Stop a running file encode where it is, its slot given to others; twice is once.
 
         JobStateConflict for a stream, and for a job that does not run.
         """
         with self._context.store.write() as tx:
-            attempt = self._pauses.pause(tx, _locked(tx, reference))
+            attempt = self._pauses.pause(tx, _locked(tx, reference), by=by)
         self._context.bell.nudge(attempt.node_id)
         return self.get(attempt.job_id)
 
-    def resume(self, reference: str | int) -> Job:
+    def resume(self, reference: str | int, *, by: str = ANYONE.name) -> Job:
         """Let a paused job go on, at once or as soon as its node has a slot; twice is once."""
         with self._context.store.write() as tx:
             # The node before the job, as claims do it: they may give the same slot away.
             node_id = _found(tx, reference).node_id
             if node_id is not None:
                 tx.nodes.lock(node_id)
-            attempt = self._pauses.resume(tx, _locked(tx, reference))
+            attempt = self._pauses.resume(tx, _locked(tx, reference), by=by)
         return self.get(attempt.job_id)
 
     def reprioritize(
-        self, reference: str | int, *, queue: Queue | None, priority: Priority | None
+        self,
+        reference: str | int,
+        *,
+        queue: Queue | None,
+        priority: Priority | None,
+        by: str = ANYONE.name,
     ) -> Job:
         """Another place for a pending job, twice is once; JobStateConflict for any other."""
         with self._context.store.write() as tx:
@@ -185,40 +193,40 @@ class JobService:
                 raise JobStateConflict(f"a job that is {job.status} has no place to change")
             if (to_queue, to_priority) == (job.queue, job.priority):
                 return job
-            moved = self._event(EventKind.JOB_REPRIORITIZED, job, queue=to_queue, to=to_priority)
-            tx.events.append(moved)
+            said = {"queue": to_queue, "to": to_priority, "by": by}
+            tx.events.append(self._event(EventKind.JOB_REPRIORITIZED, job, **said))
         job = self.get(job.id)
         self._ring_for([job])
         return job
 
-    def _stored_once(
+    def _once(
         self,
-        requests: Sequence[JobRequest],
-        trace_parent: str | None,
+        store: Callable[[], tuple[Sequence[Job], bool]],
         idempotency: Idempotency | None,
     ) -> tuple[Sequence[Job], bool]:
         try:
-            return self._stored(requests, trace_parent, idempotency)
+            return store()
         except IntegrityError:
             if idempotency is None:
                 raise
             # Two requests under one key at once: the loser finds the winner's jobs.
-            return self._stored(requests, trace_parent, idempotency)
+            return store()
 
     def _stored(
         self,
         requests: Sequence[JobRequest],
+        owner: str,
         trace_parent: str | None,
         idempotency: Idempotency | None,
     ) -> tuple[Sequence[Job], bool]:
         with self._context.store.write() as tx:
-            earlier = _earlier(tx, idempotency) if idempotency else None
+            earlier = _earlier(tx, owner, idempotency) if idempotency else None
             if earlier is not None:
                 return earlier, False
-            jobs = [self._insert(tx, request, trace_parent) for request in requests]
+            jobs = [self._insert(tx, request, owner, trace_parent) for request in requests]
             if idempotency:
                 tx.submissions.remember(
-                    owner=idempotency.owner,
+                    owner=owner,
                     key=idempotency.key,
                     body_sha256=idempotency.body_sha256,
                     job_ids=[job.id for job in jobs],
@@ -226,20 +234,23 @@ class JobService:
                 )
             return jobs, True
 
-    def _insert(self, tx: Transaction, request: JobRequest, trace_parent: str | None) -> Job:
+    def _insert(
+        self, tx: Transaction, request: JobRequest, owner: str, trace_parent: str | None
+    ) -> Job:
         default = self._context.policy.max_retries
         job = tx.jobs.insert(
             request,
             job_id=self._context.new_id(),
+            owner=owner,
             max_retries=default if request.max_retries is None else request.max_retries,
             trace_parent=trace_parent,
             farm_seconds=self._context.farm_seconds(tx),
             now=self._context.now(),
         )
-        tx.events.append(self._event(EventKind.JOB_SUBMITTED, job, rank=job.rank))
+        tx.events.append(self._event(EventKind.JOB_SUBMITTED, job, rank=job.rank, by=owner))
         return job
 
-    def _cancel(self, tx: Transaction, job: Job) -> None:
+    def _cancel(self, tx: Transaction, job: Job, by: str) -> None:
         now = self._context.now()
         hold: float | None = job.hold_until_farm
         if job.status in UNCOMMITTED:
@@ -249,7 +260,7 @@ class JobService:
                 end_attempt(self._context, tx, job, attempt, ending)
                 hold = attempt.lease_expires_farm if job.is_stream else None
         tx.jobs.move(job, JobStatus.CANCELED, completed_at=now, hold_until_farm=hold, retry_at=None)
-        tx.events.append(self._event(EventKind.JOB_CANCELED, job, was=job.status))
+        tx.events.append(self._event(EventKind.JOB_CANCELED, job, was=job.status, by=by))
 
     def _ring_for(self, jobs: Sequence[Job]) -> None:
         """A job that may run on a GPU with room is rung there: GPUs come first."""
@@ -280,8 +291,8 @@ def _locked(tx: Transaction, reference: str | int) -> Job:
     return job
 
 
-def _earlier(tx: Transaction, idempotency: Idempotency) -> Sequence[Job] | None:
-    found = tx.submissions.find(owner=idempotency.owner, key=idempotency.key)
+def _earlier(tx: Transaction, owner: str, idempotency: Idempotency) -> Sequence[Job] | None:
+    found = tx.submissions.find(owner=owner, key=idempotency.key)
     if found is None:
         return None
     body_sha256, job_ids = found

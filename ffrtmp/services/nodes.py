@@ -1,6 +1,5 @@
 """What nodes and people do with nodes: register, beat, drain, remove, look."""
 
-import hmac
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
+from ffrtmp.domain.access import ANYONE, is_same
 from ffrtmp.domain.attempt import Attempt, AttemptProgress, Order, Outcome
 from ffrtmp.domain.breaker import WHOLE_NODE
 from ffrtmp.domain.errors import AddressTaken, Forbidden, NodeHasWork, NotFound, StaleEpoch
@@ -112,19 +112,19 @@ class NodeService:
                 canaries=self._canaries(tx, node, farm_seconds),
             )
 
-    def drain(self, reference: str, *, reason: str | None) -> NodeView:
+    def drain(self, reference: str, *, reason: str | None, by: str = ANYONE.name) -> NodeView:
         """Nothing new for this node; what runs finishes."""
-        view = self._set_draining(reference, is_draining=True, reason=reason)
+        view = self._set_draining(reference, is_draining=True, reason=reason, by=by)
         self._context.bell.nudge(view.node.id)
         return view
 
-    def undrain(self, reference: str) -> NodeView:
+    def undrain(self, reference: str, *, by: str = ANYONE.name) -> NodeView:
         """The node takes work again."""
-        view = self._set_draining(reference, is_draining=False, reason=None)
+        view = self._set_draining(reference, is_draining=False, reason=None, by=by)
         self._context.bell.nudge(view.node.id)
         return view
 
-    def remove(self, reference: str) -> None:
+    def remove(self, reference: str, *, by: str = ANYONE.name) -> None:
         """Forget a node; NodeHasWork while it holds a lease."""
         with self._context.store.write() as tx:
             node = _locked(tx, _found(tx, reference).id)
@@ -132,7 +132,7 @@ class NodeService:
             if held:
                 raise NodeHasWork(f"node {node.name} runs {held} attempts; drain it first")
             tx.nodes.delete(node.id)
-            tx.events.append(self._event(EventKind.NODE_REMOVED, node))
+            tx.events.append(self._event(EventKind.NODE_REMOVED, node, by=by))
 
     def get(self, reference: str) -> NodeView:
         """The node and its leases; NotFound."""
@@ -162,7 +162,7 @@ class NodeService:
             if owner is not None and owner.id != said.node_id:
                 raise Forbidden("this node_token belongs to another node_id")
             known = tx.nodes.lock(said.node_id)
-            if known is not None and not hmac.compare_digest(known.token_hash, said.token_hash):
+            if known is not None and not is_same(known.token_hash, said.token_hash):
                 raise Forbidden("this node_id is registered with another node_token")
             if known is None or not _is_repeat(said, known):
                 _check_newest(said, known)
@@ -275,12 +275,14 @@ class NodeService:
         if job is not None:
             end_attempt(self._context, tx, job, attempt, ending)
 
-    def _set_draining(self, reference: str, *, is_draining: bool, reason: str | None) -> NodeView:
+    def _set_draining(
+        self, reference: str, *, is_draining: bool, reason: str | None, by: str
+    ) -> NodeView:
         with self._context.store.write() as tx:
             node = _locked(tx, _found(tx, reference).id)
             if node.is_draining != is_draining:
                 kind = EventKind.NODE_DRAINING if is_draining else EventKind.NODE_UNDRAINED
-                tx.events.append(self._event(kind, node, reason=reason))
+                tx.events.append(self._event(kind, node, reason=reason, by=by))
             tx.nodes.set_draining(node.id, is_draining=is_draining, reason=reason)
             if is_draining:
                 # An operator's drain ends with the operator's word, not with a canary.

@@ -26,14 +26,14 @@ class Pauses:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def pause(self, tx: Transaction, job: Job) -> Attempt:
+    def pause(self, tx: Transaction, job: Job, *, by: str) -> Attempt:
         """An operator stops a running file encode; twice is once. JobStateConflict otherwise."""
         attempt = self._attempt_of(tx, job)
         if attempt.pause is not Pause.OPERATOR:
-            self.suspend(tx, job, attempt, Pause.OPERATOR)
+            self.suspend(tx, job, attempt, Pause.OPERATOR, by=by)
         return attempt
 
-    def resume(self, tx: Transaction, job: Job) -> Attempt:
+    def resume(self, tx: Transaction, job: Job, *, by: str) -> Attempt:
         """It goes on at once where there is room, else as one that made room does."""
         attempt = self._attempt_of(tx, job)
         if attempt.pause is None:
@@ -41,9 +41,9 @@ class Pauses:
         node = tx.nodes.get(attempt.node_id)
         device = node.device(attempt.device) if node is not None else None
         if node is None or device is None or self._has_room(tx, node, device, attempt):
-            self.let_go_on(tx, attempt)
+            self.let_go_on(tx, attempt, by=by)
         elif attempt.pause is Pause.OPERATOR:
-            self.suspend(tx, job, attempt, Pause.PREEMPTED, to="wait for a slot")
+            self.suspend(tx, job, attempt, Pause.PREEMPTED, by=by, to="wait for a slot")
         return attempt
 
     def suspend(
@@ -54,10 +54,10 @@ class Pauses:
         if not tx.attempts.set_pause(attempt, pause, farm_seconds=farm_seconds):
             return False
         tx.jobs.move(job, JobStatus.PAUSED)
-        tx.events.append(self._event(EventKind.JOB_PAUSED, attempt, {"by": pause} | said))
+        tx.events.append(self._event(EventKind.JOB_PAUSED, attempt, {"pause": pause} | said))
         return True
 
-    def let_go_on(self, tx: Transaction, attempt: Attempt) -> bool:
+    def let_go_on(self, tx: Transaction, attempt: Attempt, **said: object) -> bool:
         """The attempt has a slot again; its node hears of it in its next heartbeat."""
         job = tx.jobs.lock(attempt.job_id)
         if job is None or job.status is not JobStatus.PAUSED or job.attempt != attempt.number:
@@ -66,7 +66,7 @@ class Pauses:
         if not tx.attempts.set_pause(attempt, None, farm_seconds=farm_seconds):
             return False
         tx.jobs.move(job, JobStatus.RUNNING)
-        tx.events.append(self._event(EventKind.JOB_RESUMED, attempt, {}))
+        tx.events.append(self._event(EventKind.JOB_RESUMED, attempt, said))
         self._context.bell.nudge(attempt.node_id)
         return True
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ffrtmp.domain.access import ANYONE
 from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.domain.hint import hint_of
 from ffrtmp.domain.media import Hardware
@@ -50,23 +51,23 @@ class QueueService:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def pause(self, queue: Queue, *, reason: str | None) -> QueueBoard:
+    def pause(self, queue: Queue, *, reason: str | None, by: str = ANYONE.name) -> QueueBoard:
         """Nothing of the queue starts until it is resumed; what runs goes on. Twice is once."""
         with self._context.store.write() as tx:
             paused = dict(tx.clock.paused_queues())
             if queue not in paused:
-                self._note(tx, EventKind.QUEUE_PAUSED, queue, reason)
+                self._note(tx, EventKind.QUEUE_PAUSED, queue, reason, by)
             since = paused[queue].since if queue in paused else self._context.now()
             paused[queue] = QueuePause(reason=reason, since=since)
             tx.clock.put_paused_queues(paused)
         return self.board()
 
-    def resume(self, queue: Queue) -> QueueBoard:
+    def resume(self, queue: Queue, *, by: str = ANYONE.name) -> QueueBoard:
         """The queue's jobs start again; a pass rings for them, this for the first at once."""
         with self._context.store.write() as tx:
             paused = dict(tx.clock.paused_queues())
             if paused.pop(queue, None) is not None:
-                self._note(tx, EventKind.QUEUE_RESUMED, queue, None)
+                self._note(tx, EventKind.QUEUE_RESUMED, queue, None, by)
                 tx.clock.put_paused_queues(paused)
         self._ring(queue)
         return self.board()
@@ -104,8 +105,10 @@ class QueueService:
             if not self._context.bell.ring(hint_of(job)):
                 return
 
-    def _note(self, tx: Transaction, kind: EventKind, queue: Queue, reason: str | None) -> None:
-        data = {"queue": queue, "reason": reason}
+    def _note(
+        self, tx: Transaction, kind: EventKind, queue: Queue, reason: str | None, by: str
+    ) -> None:
+        data = {"queue": queue, "reason": reason, "by": by}
         tx.events.append(Event(kind=kind, at=self._context.now(), data=data))
 
 

@@ -17,6 +17,7 @@ from ffrtmp.store.clock import ClockRow
 from ffrtmp.store.events import Events
 from ffrtmp.store.failures import is_read_only, translated
 from ffrtmp.store.jobs import Jobs
+from ffrtmp.store.keys import Keys
 from ffrtmp.store.nodes import Nodes
 from ffrtmp.store.submissions import Submissions
 
@@ -41,6 +42,7 @@ class Transaction:
     events: Events
     clock: ClockRow
     submissions: Submissions
+    keys: Keys
 
     @classmethod
     def over(cls, connection: sa.Connection) -> "Transaction":
@@ -53,6 +55,7 @@ class Transaction:
             events=Events(connection),
             clock=ClockRow(connection),
             submissions=Submissions(connection),
+            keys=Keys(connection),
         )
 
 

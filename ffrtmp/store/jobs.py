@@ -41,6 +41,7 @@ class JobFilter:
     node_id: str | None = None
     scenario: str | None = None
     since: datetime | None = None
+    owner: str | None = None
     before: int | None = None
 
 
@@ -72,6 +73,7 @@ class Jobs:
         request: JobRequest,
         *,
         job_id: str,
+        owner: str,
         max_retries: int,
         trace_parent: str | None,
         farm_seconds: float,
@@ -85,6 +87,7 @@ class Jobs:
             "priority": request.priority,
             "rank": request.rank,
             "base_rank": request.rank,
+            "owner": owner,
             "engine": request.engine,
             "hardware": request.hardware,
             "requires": request.requires,
@@ -131,6 +134,7 @@ class Jobs:
             jobs.c.priority: chosen.priority,
             jobs.c.node_id: chosen.node_id,
             jobs.c.scenario: chosen.scenario,
+            jobs.c.owner: chosen.owner,
         }
         query = _WITH_PROGRESS.where(
             *(column == value for column, value in tests.items() if value is not None)

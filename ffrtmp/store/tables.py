@@ -79,6 +79,7 @@ jobs = sa.Table(
     sa.Column("failure_reason", sa.String(32)),
     sa.Column("result", sa.JSON(none_as_null=True)),
     sa.Column("trace_parent", sa.String(64)),
+    sa.Column("owner", sa.String(64), nullable=False, server_default="anyone"),
     sqlite_autoincrement=True,
 )
 # Whole indexes, not partial ones on pending: SQLite's planner prefers any plain index on status.
@@ -103,6 +104,9 @@ sa.Index(
     jobs.c.retry_at,
     jobs.c.hold_until_farm,
 )
+# A page of an owner's jobs; how many of them wait.
+sa.Index("ix_jobs_by_owner", jobs.c.owner, jobs.c.sequence_number)
+sa.Index("ix_jobs_by_owner_and_status", jobs.c.owner, jobs.c.status)
 sa.Index("ix_jobs_completed_at", jobs.c.completed_at)
 sa.Index("ix_jobs_node_id", jobs.c.node_id)
 sa.Index("ix_jobs_retry_at", jobs.c.retry_at)
@@ -202,6 +206,7 @@ nodes = sa.Table(
     sa.Column("registered_at", UtcDateTime, nullable=False),
     sa.Column("load", sa.JSON, nullable=False),
     sa.Column("clock_skew_seconds", sa.Float, nullable=False),
+    sa.Column("revoked_at", UtcDateTime),
 )
 sa.Index("ix_nodes_heard", nodes.c.is_offline, nodes.c.heard_farm)
 sa.Index("ix_nodes_has_gpu", nodes.c.has_gpu, nodes.c.heard_farm)
@@ -231,6 +236,28 @@ submissions = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
 )
 sa.Index("ix_submissions_created_at", submissions.c.created_at)
+
+keys = sa.Table(
+    "keys",
+    metadata,
+    sa.Column("prefix", sa.String(8), primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime),
+    sa.Column("replaced_at", UtcDateTime),
+    sa.Column("revoked_at", UtcDateTime),
+    sa.Column("last_used_at", UtcDateTime),
+)
+_current = keys.c.replaced_at.is_(None) & keys.c.revoked_at.is_(None)
+sa.Index(
+    "uq_keys_one_current",
+    keys.c.name,
+    unique=True,
+    sqlite_where=_current,
+    postgresql_where=_current,
+)
 
 farm = sa.Table(
     "farm",

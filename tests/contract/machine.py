@@ -60,7 +60,7 @@ class FarmMachine(FarmSteps):
             max_retries=retries,
             hardware=Hardware.GPU if requires == ON_GPU else Hardware.AUTO,
         )
-        key = Idempotency(owner="o", key=f"k{len(self.jobs)}", body_sha256="x")
+        key = Idempotency(key=f"k{len(self.jobs)}", body_sha256="x")
         jobs = self._send(lambda: self.farm.jobs.submit([asked], idempotency=key), twice=twice)
         assert jobs is not None
         assert self.jobs.count(jobs[0].id) == 0

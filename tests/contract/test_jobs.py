@@ -14,7 +14,7 @@ from ffrtmp.store.jobs import JobFilter
 from tests import builders
 from tests.fakes import FakeWorld
 
-KEY = Idempotency(owner="o", key="k", body_sha256="x" * 64)
+KEY = Idempotency(key="k", body_sha256="x" * 64)
 
 
 def submitted(world: FakeWorld, **asked: object) -> Job:
@@ -54,7 +54,7 @@ def test_same_idempotency_key_and_body_makes_one_job(world: FakeWorld) -> None:
 
 def test_same_idempotency_key_with_another_body_is_refused(world: FakeWorld) -> None:
     world.farm.jobs.submit([builders.request()], idempotency=KEY)
-    other = Idempotency(owner=KEY.owner, key=KEY.key, body_sha256="y" * 64)
+    other = Idempotency(key=KEY.key, body_sha256="y" * 64)
 
     with pytest.raises(IdempotencyMismatch):
         world.farm.jobs.submit([builders.request()], idempotency=other)

@@ -190,7 +190,7 @@ def test_token_of_one_node_cannot_speak_for_another_nor_for_people(api: Api) -> 
     west["headers"] = east["headers"]
 
     assert api.claim(west).status_code == 403
-    assert api.http.get("/jobs", headers=east["headers"]).status_code == 401
+    assert api.http.get("/jobs", headers=east["headers"]).status_code == 403
 
 
 def test_claim_with_nothing_to_do_is_204_and_then_gives_a_lease_once_per_claim_id(

@@ -11,7 +11,8 @@ api = test_api.api
 
 SHA = "a" * 64
 JOB_FIELDS = {
-    *("id", "sequence_number", "scenario", "queue", "priority", "engine", "status", "progress"),
+    *("id", "sequence_number", "scenario", "owner", "queue", "priority", "engine", "status"),
+    "progress",
     *(
         "fps",
         "speed",

@@ -70,7 +70,7 @@ class Clients:
 
     def _send(self, number: int, asked: JobRequest, fate: Fate) -> None:
         world = self._world
-        key = Idempotency(owner="client", key=f"k{number}", body_sha256="x")
+        key = Idempotency(key=f"k{number}", body_sha256="x")
 
         def submit() -> str:
             (job,) = world.farm.jobs.submit([asked], idempotency=key)
