@@ -16,6 +16,11 @@ from ffrtmp.domain.errors import FarmError
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.node import NodeStatus
 
+REFUSALS = (
+    *("too_many_requests", "queue_full", "too_large", "too_slow"),
+    *("connections", "malformed", "head", "leftover", "unread"),
+)
+"""Codes of answers, and why connections are not taken or cut off."""
 SCHEDULE_RESULTS = ("success", "no_jobs", "error")
 
 Snapshot = Mapping[str, Mapping[str, int]]
@@ -33,6 +38,8 @@ class MasterMetrics:
     registry: CollectorRegistry
     schedule_attempts: Counter
     """Claims by ``result``: success, no_jobs, error."""
+    refused: Counter
+    """Requests and connections beyond a limit, by ``reason``, one of REFUSALS."""
 
 
 def master_metrics(read_snapshot: Callable[[], Mapping[str, Any]]) -> MasterMetrics:
@@ -49,7 +56,15 @@ def master_metrics(read_snapshot: Callable[[], Mapping[str, Any]]) -> MasterMetr
     )
     for result in SCHEDULE_RESULTS:
         attempts.labels(result=result)
-    return MasterMetrics(registry=registry, schedule_attempts=attempts)
+    refused = Counter(
+        "ffrtmp_master_refused",
+        "Requests and connections beyond a limit",
+        ["reason"],
+        registry=registry,
+    )
+    for reason in REFUSALS:
+        refused.labels(reason=reason)
+    return MasterMetrics(registry=registry, schedule_attempts=attempts, refused=refused)
 
 
 def serve_metrics(port: int, registry: CollectorRegistry, host: str = "127.0.0.1") -> int:

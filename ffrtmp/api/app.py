@@ -12,8 +12,10 @@ from starlette.concurrency import run_in_threadpool
 
 from ffrtmp import __version__, bootstrap, telemetry
 from ffrtmp.api import attempts, errors, health, jobs, nodes, queues
+from ffrtmp.api.connections import Guard, guarded, with_open_files
 from ffrtmp.api.documents import DescribedApi
-from ffrtmp.api.limits import BodyLimit
+from ffrtmp.api.heads import HeadLimit
+from ffrtmp.api.load import Load
 from ffrtmp.config import MasterSettings
 from ffrtmp.domain.errors import FarmError
 from ffrtmp.metrics import MasterMetrics, master_metrics, serve_metrics
@@ -44,8 +46,11 @@ def create_app(farm: Farm, settings: MasterSettings, metrics: MasterMetrics) -> 
         lifespan=lifespan,
     )
     app.state.farm, app.state.settings, app.state.metrics = farm, settings, metrics
+    app.state.load = load = Load(limits=settings.limits)
     errors.install(app)
-    app.add_middleware(BodyLimit)
+    # A farm without a key has strangers only, whom its routes let in.
+    has_key = settings.api_key is not None
+    app.add_middleware(HeadLimit, admit=load.admit_stranger if has_key else None)
     for module in (jobs, nodes, queues, attempts, health):
         app.include_router(module.router, responses=errors.ANY_REFUSAL)
     return app
@@ -97,14 +102,17 @@ async def _prove_alive(farm: Farm, seconds: float) -> None:
 
 
 async def _serve(app: FastAPI, settings: MasterSettings) -> None:
-    servers = [uvicorn.Server(_config(app, settings))]
+    limits = with_open_files(settings.limits)
+    metrics: MasterMetrics = app.state.metrics
+    guard = Guard(limits=limits, count=lambda reason: metrics.refused.labels(reason=reason).inc())
+    servers = [uvicorn.Server(_config(app, settings, guard))]
     if settings.health_port is not None:
         plain = uvicorn.Config(health_app(), port=settings.health_port, log_level="warning")
         servers.append(uvicorn.Server(plain))
     await asyncio.gather(*(server.serve() for server in servers))
 
 
-def _config(app: FastAPI, settings: MasterSettings) -> uvicorn.Config:
+def _config(app: FastAPI, settings: MasterSettings, guard: Guard) -> uvicorn.Config:
     tls = settings.tls
     return uvicorn.Config(
         app,
@@ -114,6 +122,7 @@ def _config(app: FastAPI, settings: MasterSettings) -> uvicorn.Config:
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         server_header=False,
+        **guarded(guard),
         ssl_certfile=tls.cert if tls.enabled else None,
         ssl_keyfile=tls.key if tls.enabled else None,
         ssl_ca_certs=str(tls.ca) if tls.mtls else None,

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Response, status
 
 from ffrtmp.api import wire
 from ffrtmp.api.auth import GuardedRoute, SpeakingNode, speaks_for
+from ffrtmp.api.bodies import KIB, takes
 from ffrtmp.api.state import FarmDep, MetricsDep
 from ffrtmp.domain.attempt import Outcome, Report
 from ffrtmp.domain.errors import FarmError
@@ -73,6 +74,7 @@ def release(
 
 
 @router.post("/attempts/{job}/{number}/logs", status_code=status.HTTP_204_NO_CONTENT)
+@takes(body_bytes=8192 * KIB)
 def append_log(
     job: JobId, number: Number, body: LogChunk, farm: FarmDep, node: SpeakingNode
 ) -> None:
@@ -83,6 +85,7 @@ def append_log(
 
 
 @router.post("/results")
+@takes(body_bytes=8192 * KIB)
 def report(body: ResultRequest, farm: FarmDep, node: SpeakingNode) -> JobAnswer:
     """The end of an attempt; the same report twice is answered the same."""
     speaks_for(node, body.node_id)

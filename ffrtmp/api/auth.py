@@ -8,7 +8,8 @@ from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
 from ffrtmp.api.body import StrictRoute
-from ffrtmp.api.state import FarmDep, JobReference, farm_of, settings_of
+from ffrtmp.api.heads import address_of
+from ffrtmp.api.state import FarmDep, JobReference, farm_of, load_of, settings_of
 from ffrtmp.domain.access import ANYONE, Caller, Deed, Refusal, hash_of
 from ffrtmp.domain.errors import Forbidden, NotFound, Unauthenticated
 from ffrtmp.domain.node import Node
@@ -22,14 +23,16 @@ NODE_TOKEN = HTTPBearer(
 
 
 class GuardedRoute(StrictRoute):
-    """A route for known speakers only: who is none is refused before the body is read."""
+    """A route for known speakers only: who is none, or asks too often, is refused before the
+    body is read."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, behind the door."""
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            request.state.speaker = await run_in_threadpool(identify, request)
+            speaker = request.state.speaker = await run_in_threadpool(identify, request)
+            load_of(request).admit(speaker, address=address_of(request.scope))
             return await handle(request)
 
         return guarded

@@ -2,14 +2,23 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
+
+from ffrtmp.api.bodies import expected_bytes, limit_of, read_body
+from ffrtmp.api.state import load_of
 
 MAX_SHOWN = 64
+MAX_VALUES = 200_000
+"""Each is an object in memory, many times as large as the two bytes that make it."""
+_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class UnusableBody(HTTPException):
@@ -21,26 +30,46 @@ class UnusableBody(HTTPException):
 
 
 class StrictRoute(APIRoute):
-    """A route whose body is read by ``strict_json``."""
+    """A route whose body is read within bounds and understood by ``strict_json``."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, given a request that is strict about its body."""
         handle = super().get_route_handler()
+        limit_bytes = limit_of(self.endpoint)
 
         async def strictly(request: Request) -> Response:
-            return await handle(_StrictRequest(request.scope, request.receive))
+            load = load_of(request)
+            with load.holding(expected_bytes(request, limit_bytes=limit_bytes)):
+                try:
+                    body = await read_body(
+                        request,
+                        limit_bytes=limit_bytes,
+                        period_seconds=load.limits.body_timeout,
+                    )
+                except ClientDisconnect:
+                    return Response(status_code=400)  # which nobody hears
+                return await handle(_StrictRequest(request.scope, request.receive, body))
 
-        return strictly
+        return strictly if self.body_field else handle
 
 
 class _StrictRequest(Request):
+    def __init__(self, scope: Scope, receive: Receive, body: bytes) -> None:
+        super().__init__(scope, receive)
+        self._read = body
+
+    async def body(self) -> bytes:
+        return self._read
+
     async def json(self) -> Any:
-        return strict_json(await self.body())
+        return strict_json(self._read)
 
 
 def strict_json(data: bytes) -> Any:
     """The document in ``data``; UnusableBody for what is not UTF-8 or JSON, nests too deep, names
-    a field twice, has a number that is none, or half of a surrogate pair."""
+    a field twice, has a number that is none, half of a surrogate pair, or too many values."""
+    if _values(data) > MAX_VALUES and _values(_TEXTS.sub(b"", data)) > MAX_VALUES:
+        raise UnusableBody(f"a body has at most {MAX_VALUES} values")
     try:
         text = data.decode()
         found = json.loads(
@@ -57,6 +86,10 @@ def strict_json(data: bytes) -> Any:
     except (ValueError, RecursionError) as error:
         raise UnusableBody("not JSON that can be read: too deep, or too long a number") from error
     return found
+
+
+def _values(data: bytes) -> int:
+    return sum(data.count(sign) for sign in (b",", b"[", b"{"))
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

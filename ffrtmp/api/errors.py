@@ -1,6 +1,7 @@
 """The one translator from the error tree to HTTP."""
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,9 @@ from ffrtmp.domain.errors import (
     InvalidRequest,
     NotFound,
     StorageFull,
+    TooLarge,
     TooMany,
+    TooSlow,
     Unauthenticated,
     Unavailable,
 )
@@ -33,6 +36,8 @@ STATUS: Mapping[type[FarmError], int] = {
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    TooLarge: 413,
+    TooSlow: 408,
     TooMany: 429,
     StorageFull: 507,
     Unavailable: 503,
@@ -40,10 +45,19 @@ STATUS: Mapping[type[FarmError], int] = {
 ANY_REFUSAL: dict[int | str, dict[str, Any]] = {
     "default": {"model": ErrorAnswer, "description": "Every refusal has this shape"}
 }
-HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 422: "invalid"}
+HTTP_CODES = {
+    400: "malformed",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported",
+    422: "invalid",
+}
 RETRY_AFTER_SECONDS = 2
 CONTENT_TYPE = ", sent with Content-Type: application/json"
 MAX_SHOWN = 500
+MAX_DETAILS = 100
+MAX_FIELD = 200
 
 
 def install(app: FastAPI) -> None:
@@ -70,31 +84,45 @@ def error_response(
     return JSONResponse({"error": error | more}, status_code=status, headers=headers)
 
 
-def _farm_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, FarmError)  # noqa: S101
+def answer_to(error: FarmError) -> JSONResponse:
+    """What a FarmError is over HTTP."""
     status = next(code for kind, code in STATUS.items() if isinstance(error, kind))
     headers = {}
     if status == STATUS[Unauthenticated]:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(error, TooSlow):
+        headers["Connection"] = "close"
     if isinstance(error, TooMany):
-        headers["Retry-After"] = str(error.retry_after_seconds)
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
     return error_response(status, error.code, error.message, field=error.field, headers=headers)
+
+
+def refusal_of(error: FarmError, app: FastAPI) -> JSONResponse:
+    """The same, counted where it is about a limit."""
+    if isinstance(error, TooLarge | TooMany | TooSlow):
+        app.state.metrics.refused.labels(reason=error.code).inc()
+    return answer_to(error)
+
+
+def _farm_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, FarmError)  # noqa: S101
+    return refusal_of(error, request.app)
 
 
 def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     found = [(_field(item["loc"]), _text(item)) for item in error.errors()]
     field, message = found[0]
-    details = [{"field": name, "message": text} for name, text in found]
+    details = [{"field": name, "message": text} for name, text in found[:MAX_DETAILS]]
     return error_response(422, "invalid", message, field=field, details=details)
 
 
 def _field(location: tuple[int | str, ...]) -> str:
     """The dotted name as the client wrote it, without where FastAPI found it."""
     parts = [str(part) for part in location[1:]] or [str(part) for part in location]
-    return ".".join(parts)
+    return ".".join(parts)[:MAX_FIELD]
 
 
 def _text(item: Mapping[str, object]) -> str:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from ffrtmp.api import follow, wire
 from ffrtmp.api.auth import GuardedRoute, JobReader, JobWriter, SeenJob
+from ffrtmp.api.bodies import KIB, takes
 from ffrtmp.api.state import FarmDep
 from ffrtmp.domain.errors import InvalidRequest
 from ffrtmp.domain.job import Job
@@ -39,6 +40,7 @@ IdempotencyKey = Annotated[
 
 
 @router.post("/jobs", status_code=status.HTTP_201_CREATED)
+@takes(body_bytes=256 * KIB)
 def submit(
     body: JobSubmission, farm: FarmDep, caller: JobWriter, key: IdempotencyKey = None
 ) -> JobAnswer:
@@ -53,6 +55,7 @@ def submit(
 
 
 @router.post("/jobs/batch", status_code=status.HTTP_201_CREATED)
+@takes(body_bytes=4096 * KIB)
 def submit_batch(
     body: JobBatch, farm: FarmDep, caller: JobWriter, key: IdempotencyKey = None
 ) -> JobList:

@@ -17,6 +17,7 @@ from ffrtmp.api.auth import (
     SpeakingNode,
     speaks_for,
 )
+from ffrtmp.api.bodies import KIB, takes
 from ffrtmp.api.body import UnusableBody
 from ffrtmp.api.state import FarmDep, NodeReference, SettingsDep
 from ffrtmp.domain.access import Deed, hash_of
@@ -65,6 +66,7 @@ async def known_version(request: Request, _caller: Registrant) -> None:
     dependencies=[Depends(known_version)],
     responses={200: {"model": RegistrationAnswer, "description": "The same node again"}},
 )
+@takes(body_bytes=1024 * KIB)
 def register(
     body: NodeRegistration,
     farm: FarmDep,
@@ -106,6 +108,7 @@ def register(
 
 
 @router.post("/nodes/{node_id}/heartbeat")
+@takes(body_bytes=1024 * KIB)
 def heartbeat(
     node_id: str, body: Heartbeat, farm: FarmDep, settings: SettingsDep, node: SpeakingNode
 ) -> HeartbeatAnswer:

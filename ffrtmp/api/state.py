@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
+from ffrtmp.api.load import Load
 from ffrtmp.config import MasterSettings
 from ffrtmp.domain.errors import NotFound
 from ffrtmp.metrics import MasterMetrics
@@ -21,6 +22,12 @@ def settings_of(request: Request) -> MasterSettings:
     """The settings of this process."""
     settings: MasterSettings = request.app.state.settings
     return settings
+
+
+def load_of(request: Request) -> Load:
+    """What this process bears."""
+    load: Load = request.app.state.load
+    return load
 
 
 def _metrics(request: Request) -> MasterMetrics:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from ffrtmp.config.base import Settings, Tracing
+from ffrtmp.config.limits import Limits
 from ffrtmp.config.values import Broker, Database, Duration, Key, Port, Whole
 
 MASTER_ENVIRONMENT = {"api_key": "MASTER_API_KEY", "db": "MASTER_DB", "broker": "MASTER_BROKER"}
@@ -72,6 +73,7 @@ class MasterSettings(Settings):
     flower_port: Port | None = None
     flower_password: str | None = None
     tracing: Tracing = Tracing()
+    limits: Limits = Limits()
     tls: MasterTls = MasterTls()
     only: Literal["api", "control", "beat"] | None = None
 

@@ -5,7 +5,6 @@ FarmError
 │   └── IdempotencyMismatch one Idempotency-Key, two different bodies
 ├── Unauthenticated         no key, or a wrong one
 ├── Forbidden               a right key for somebody else's thing, or for another purpose
-├── TooMany                 asked too often; says how long to wait
 ├── NotFound                no such job, node or attempt
 ├── Conflict                right request, wrong moment
 │   ├── StaleLease          whoever asks no longer holds the attempt
@@ -18,6 +17,10 @@ FarmError
 │   ├── StaleEpoch          an earlier process of this node speaks
 │   ├── NodeNotAccepting    the node is offline or draining
 │   └── NodeHasWork         the node still runs attempts
+├── TooLarge                more bytes than the farm has use for
+├── TooSlow                 a body that does not come
+├── TooMany                 more requests than one may make; ask again later
+│   └── QueueFull           more pending jobs than one may have
 └── Unavailable             database or broker does not answer; ask again
     └── StorageFull         the database has no space left
 """
@@ -62,16 +65,6 @@ class Forbidden(FarmError):  # noqa: N818
     """The credential is right but does not speak for this thing, or is for another purpose."""
 
     code = "forbidden"
-
-
-class TooMany(FarmError):  # noqa: N818
-    """Asked too often; the same request may be sent again after ``retry_after_seconds``."""
-
-    code = "too_many"
-
-    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
 
 
 class NotFound(FarmError):  # noqa: N818
@@ -144,6 +137,34 @@ class NodeHasWork(Conflict):
     """The node still runs attempts."""
 
     code = "node_busy"
+
+
+class TooLarge(FarmError):  # noqa: N818
+    """A body, or what it holds, is larger than the farm has use for."""
+
+    code = "too_large"
+
+
+class TooSlow(FarmError):  # noqa: N818
+    """A body comes so slowly that it is not waited for."""
+
+    code = "too_slow"
+
+
+class TooMany(FarmError):  # noqa: N818
+    """More than whoever asks may have now; the same request may be sent again later."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class QueueFull(TooMany):
+    """More pending jobs than the key, or the farm, may have."""
+
+    code = "queue_full"
 
 
 class Unavailable(FarmError):  # noqa: N818

@@ -75,18 +75,17 @@ class Process:
 class Master(Process):
     """A whole master on a free port that it keeps over a restart."""
 
-    def __init__(self, folder: Path) -> None:
-        self.settings = settle_ports(
-            MasterSettings(
-                port=0,
-                data_dir=folder / "master",
-                api_key=KEY,
-                node_timeout=10,
-                scheduler_interval=0.5,
-                retry_base=0.1,
-                metrics_port=None,
-            )
-        )
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        known: dict[str, Any] = {
+            "port": 0,
+            "data_dir": folder / "master",
+            "api_key": KEY,
+            "node_timeout": 10,
+            "scheduler_interval": 0.5,
+            "retry_base": 0.1,
+            "metrics_port": None,
+        }
+        self.settings = settle_ports(MasterSettings.model_validate(known | settings))
         self.folder = folder
         self.url = f"http://127.0.0.1:{self.settings.port}"
         self.client = MasterClient(Connection(url=self.url, key=KEY))

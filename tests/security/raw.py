@@ -1,0 +1,56 @@
+"""Connections by hand, for what no HTTP client would send."""
+
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+
+from tests.integration.agents import KEY
+
+AUTHORIZED = f"Host: farm\r\nAuthorization: Bearer {KEY}\r\nContent-Type: application/json\r\n"
+TAKES_LITTLE_BYTES = 4096
+
+
+def connected(port: int, *, seconds: float = 20.0, reads_little: bool = False) -> socket.socket:
+    """A connection whose reads give up after ``seconds``."""
+    made = socket.socket()
+    if reads_little:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, TAKES_LITTLE_BYTES)
+    made.settimeout(seconds)
+    made.connect(("127.0.0.1", port))
+    return made
+
+
+@contextlib.contextmanager
+def many(port: int, count: int, *, reads_little: bool = False) -> Iterator[Sequence[socket.socket]]:
+    """Connections that are closed at the end of the block."""
+    with contextlib.ExitStack() as opened:
+        yield [
+            opened.enter_context(connected(port, reads_little=reads_little)) for _ in range(count)
+        ]
+
+
+def asked(method: str, path: str, headers: str = AUTHORIZED) -> bytes:
+    """The head of a request."""
+    return f"{method} {path} HTTP/1.1\r\n{headers}\r\n".encode()
+
+
+def status_of(connection: socket.socket) -> int:
+    """The status of the one answer that comes, 0 where the connection just ends."""
+    said = b""
+    with contextlib.suppress(ConnectionError):
+        while more := connection.recv(65536):
+            said += more
+            if b"\r\n" in said:
+                break
+    return int(said.split()[1]) if said.startswith(b"HTTP/1.1 ") else 0
+
+
+def is_cut_off(connection: socket.socket) -> bool:
+    """Whether the other side has ended a connection that nobody reads."""
+    try:
+        connection.send(b"x", socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return False

@@ -1,0 +1,277 @@
+"""Requests that are too large, too many or too slow, sent to a real master."""
+
+import contextlib
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.security.limits_target import LimitedMaster
+from tests.security.raw import AUTHORIZED, asked, connected, is_cut_off, many, status_of
+from tests.waiting import wait_until
+
+CONNECTIONS = 1_100
+GROWTH_MEBIBYTES = 48.0
+"""What a Python process keeps of a moment's work; an attack that is held is far beyond it."""
+NODE_BODY = {"epoch": 1, "seq": 1}
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LimitedMaster]:
+    master = LimitedMaster(
+        tmp_path_factory.mktemp("limits"),
+        connections_per_address=CONNECTIONS,
+        anonymous_requests_per_minute=50_000,
+    )
+    try:
+        yield master
+    finally:
+        master.close()
+
+
+@pytest.fixture
+def master(limited: LimitedMaster) -> LimitedMaster:
+    limited.settle()
+    return limited
+
+
+def registered(master: LimitedMaster, address: str) -> tuple[str, dict[str, str]]:
+    """A node's id, and the header that speaks for it."""
+    answer = master.http.post("/nodes/register", json={"address": address}).json()
+    return answer["id"], {"Authorization": f"Bearer {answer['node_token']}"}
+
+
+def test_thousand_idle_connections_hinder_nobody_and_are_ended(master: LimitedMaster) -> None:
+    before = master.memory_mebibytes()
+
+    with many(master.port, 1_000) as idle:
+        assert master.serves()
+        assert master.memory_mebibytes() - before < GROWTH_MEBIBYTES
+        assert {status_of(one) for one in idle} == {408}
+
+
+def test_connections_beyond_those_of_one_address_are_answered_429(master: LimitedMaster) -> None:
+    with many(master.port, CONNECTIONS), connected(master.port) as one_more:
+        said = one_more.recv(4096)
+
+    assert said.startswith(b"HTTP/1.1 429 ")
+    assert b"\r\nRetry-After: " in said
+    wait_until(master.serves, what="room for others again")
+
+
+@pytest.mark.parametrize("drip", [b"X-Drip: 1\r\n", b"\r\n", b""])
+def test_head_that_never_ends_is_cut_off(master: LimitedMaster, drip: bytes) -> None:
+    with many(master.port, 20) as slow:
+        for one in slow:
+            one.sendall(b"GET /health HTTP/1.1\r\n")
+
+        def dripped() -> bool:
+            return all(is_cut_off_by(one, drip) for one in slow)
+
+        wait_until(dripped, seconds=15, what="the end of slow heads")
+
+    assert master.serves()
+
+
+def test_head_that_begins_on_a_used_connection_is_timed_too(master: LimitedMaster) -> None:
+    with connected(master.port) as one:
+        one.sendall(asked("GET", "/health", "Host: farm\r\n"))
+        said = b""
+        while not said.endswith(b"}"):
+            said += one.recv(4096)
+        one.sendall(b"G")
+
+        assert status_of(one) == 408
+
+
+def test_body_that_comes_too_slowly_is_answered_408(master: LimitedMaster) -> None:
+    before = master.refused("too_slow")
+    with many(master.port, 20) as slow:
+        for one in slow:
+            one.sendall(asked("POST", "/jobs", AUTHORIZED + "Content-Length: 200\r\n") + b"{")
+
+        assert {status_of(one) for one in slow} == {408}
+
+    assert master.refused("too_slow") == before + 20
+    assert master.serves()
+
+
+def test_body_without_a_right_credential_is_not_read(master: LimitedMaster) -> None:
+    head = asked("POST", "/jobs", "Host: farm\r\nContent-Length: 200000\r\n")
+    with connected(master.port) as stranger:
+        stranger.sendall(head)
+
+        assert status_of(stranger) == 401
+        wait_until(lambda: is_cut_off(stranger), what="an end of what nobody reads")
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+def test_gigabyte_of_anything_is_answered_413_and_not_kept(
+    master: LimitedMaster, is_declared: bool
+) -> None:
+    before = master.memory_mebibytes()
+    framing = "Content-Length: 1073741824" if is_declared else "Transfer-Encoding: chunked"
+    piece = b"x" * 65_536 if is_declared else b"10000\r\n" + b"x" * 65_536 + b"\r\n"
+    with connected(master.port) as sender:
+        sender.sendall(asked("POST", "/jobs/batch", AUTHORIZED + framing + "\r\n"))
+        status = sent_until_refused(sender, piece)
+
+    assert status == 413
+    assert master.memory_mebibytes() - before < GROWTH_MEBIBYTES
+
+
+def test_each_route_takes_what_it_has_use_for(master: LimitedMaster) -> None:
+    node_id, speaks = registered(master, "sizes")
+    sizes = {
+        "/claims": (speaks, 64),
+        f"/nodes/{node_id}/heartbeat": (speaks, 1024),
+        "/jobs": ({}, 256),
+        "/jobs/batch": ({}, 4096),
+        "/nodes/register": ({}, 1024),
+        "/queues/live/pause": ({}, 64),
+        "/results": (speaks, 8192),
+    }
+
+    for path, (headers, kibibytes) in sizes.items():
+        sent = {"Content-Type": "application/json"} | headers
+        for size, status in ((kibibytes << 10, 422), ((kibibytes << 10) + 1, 413)):
+            body = b'"' + b"x" * (size - 2) + b'"'
+            assert master.http.post(path, content=body, headers=sent).status_code == status, path
+
+
+def test_heartbeat_of_a_hundred_thousand_attempts_is_refused_and_changes_nothing(
+    master: LimitedMaster,
+) -> None:
+    node_id, speaks = registered(master, "many-attempts")
+    one = {"job_id": "0198c0de-0000-7000-8000-000000000001", "attempt": 1}
+    path = f"/nodes/{node_id}/heartbeat"
+
+    short = master.http.post(path, json=NODE_BODY | {"attempts": [{}] * 100_000}, headers=speaks)
+    whole = master.http.post(path, json=NODE_BODY | {"attempts": [one] * 100_000}, headers=speaks)
+    refused = [short.status_code, whole.status_code]
+    after = master.http.post(path, json=NODE_BODY | {"attempts": [one]}, headers=speaks)
+
+    assert refused == [422, 413]
+    assert after.json()["attempts"] == [one | {"order": "gone"}]
+
+
+def test_few_bytes_that_are_many_values_are_refused(master: LimitedMaster) -> None:
+    before = master.memory_mebibytes()
+    lists = b'{"jobs": [' + b"[]," * 1_300_000 + b"[]]}"
+    names = json.dumps({"scenario": "720p"} | {f"x{number}": 1 for number in range(18_000)})
+
+    for path, body in (("/jobs/batch", lists), ("/jobs", names.encode())):
+        answer = master.http.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422
+        assert len(answer.content) < 20_000
+
+    assert master.memory_mebibytes() - before < GROWTH_MEBIBYTES
+
+
+def test_packed_body_is_refused(master: LimitedMaster) -> None:
+    packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    answer = master.http.post("/jobs", content=b"\x1f\x8b", headers=packed)
+
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/" + "a" * 9_000, {}, 414),
+        ("/jobs?scenario=" + "a" * 9_000, {}, 414),
+        ("/health", {"X-Large": "a" * 17_000}, 431),
+        ("/health", {f"X-{number}": "" for number in range(101)}, 431),
+        ("/" + "a" * 400_000, {}, 431),
+    ],
+)
+def test_head_that_is_too_large_is_refused(
+    master: LimitedMaster, path: str, headers: dict[str, Any], status: int
+) -> None:
+    if len(path) < 65_536:
+        assert httpx.get(master.url + path, headers=headers).status_code == status
+        return
+    with connected(master.port) as sender:
+        assert sent_until_refused(sender, f"GET {path} HTTP/1.1\r\n".encode(), once=True) == status
+
+
+def test_client_that_never_reads_its_answers_is_cut_off(master: LimitedMaster) -> None:
+    many_answers = asked("GET", "/openapi.json", "Host: farm\r\n") * 20
+    before = master.refused("unread")
+
+    with many(master.port, 10, reads_little=True) as unread:
+        for one in unread:
+            one.sendall(many_answers)
+
+        wait_until(lambda: master.refused("unread") == before + 10, what="ten cut off")
+        assert master.serves()
+
+
+def test_what_is_no_http_is_refused_without_a_line_in_the_log(master: LimitedMaster) -> None:
+    lines = len(master.text().splitlines())
+    for nonsense in (
+        b"nonsense\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    ):
+        for _ in range(20):
+            with connected(master.port) as sender:
+                sender.sendall(nonsense)
+                assert status_of(sender) == 400
+
+    assert len(master.text().splitlines()) == lines
+
+
+def test_ten_thousand_paths_make_no_series_no_lines_and_no_memory(master: LimitedMaster) -> None:
+    master.http.get("/warm")
+    series, lines = set(master.samples()), len(master.text().splitlines())
+    before = master.memory_mebibytes()
+    with httpx.Client(base_url=master.url) as stranger:
+        for number in range(10_000 // 50):
+            with connected(master.port) as one:
+                one.sendall(
+                    b"".join(
+                        asked("GET", f"/p%0A{number}/{piece}%0D%0AERROR%20forged", "Host: farm\r\n")
+                        for piece in range(49)
+                    )
+                    + asked("GET", f"/last/{number}", "Host: farm\r\nConnection: close\r\n")
+                )
+                said = b""
+                while more := one.recv(65_536):
+                    said += more
+                assert said.count(b"HTTP/1.1 404 ") == 50
+        assert stranger.get("/health").status_code == 200
+
+    assert set(master.samples()) == series
+    assert len(master.text().splitlines()) == lines
+    assert master.memory_mebibytes() - before < GROWTH_MEBIBYTES
+
+
+def is_cut_off_by(connection: socket.socket, drip: bytes) -> bool:
+    try:
+        connection.send(drip, socket.MSG_NOSIGNAL)
+    except OSError:
+        return True
+    return is_cut_off(connection) if not drip else False
+
+
+def sent_until_refused(sender: socket.socket, piece: bytes, *, once: bool = False) -> int:
+    """The answer to a stream of pieces that only a refusal ends."""
+    sender.settimeout(0.01)
+    said = b""
+    for _ in range(1 if once else 16_384):
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            sender.sendall(piece)
+        try:
+            said += sender.recv(4096)
+        except TimeoutError:
+            pass
+        except ConnectionError:
+            break
+        if said:
+            break
+    sender.settimeout(10)
+    return int(said.split()[1]) if said else status_of(sender)
