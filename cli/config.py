@@ -106,13 +106,16 @@ def _origins(
         flags={},
     )
     for name, value in masked(settings).items():
-        yield name, value, _origin(name, options, section, file, variables)
+        origin = _origin(name, options, section, file, variables)
+        if name == "api_key" and (key_file := getattr(settings, "api_key_file", None)):
+            origin = str(key_file)
+        yield name, value, origin
 
 
 def _origin(
     name: str, options: GlobalOptions, section: str, file: Settings, variables: Mapping[str, str]
 ) -> str:
-    flags: dict[str, Any] = {"api_key": options.api_key}
+    flags: dict[str, Any] = {"api_key": options.api_key, "api_key_file": options.api_key_file}
     flags["tls"] = options.ca or options.cert or options.key
     if section == "worker":
         flags["master_url"] = options.master

@@ -64,7 +64,8 @@ class Ending:
 
 EXPECTED_ERRORS = (CliError, ClientError, ConfigError, TlsFileError, OSError)
 START_OR_NAME_MASTER = "is it running? start it with 'ffrtmp up', or give --master URL"
-GIVE_KEY = "give --api-key or set FFMPEG_RTMP_API_KEY"
+GIVE_KEY = "set FFMPEG_RTMP_API_KEY, or FFMPEG_RTMP_API_KEY_FILE to the file that has the key"
+OTHER_KEY = "use a key that is made for this"
 
 
 def ending_of(error: Exception) -> Ending:
@@ -105,8 +106,10 @@ def _of_unavailable(error: Exception) -> Ending:
 def _of_refusal(error: Exception) -> Ending:
     status = error.status if isinstance(error, MasterRefused) else 0
     match status:
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+        case HTTPStatus.UNAUTHORIZED:
             return Ending(ExitCode.REFUSED, f"refused: {error}; {GIVE_KEY}")
+        case HTTPStatus.FORBIDDEN:
+            return Ending(ExitCode.REFUSED, f"refused: {error}; {OTHER_KEY}")
         case HTTPStatus.NOT_FOUND:
             return Ending(ExitCode.NOT_FOUND, f"not found: {error}; the list commands show what is")
         case HTTPStatus.UNPROCESSABLE_ENTITY | HTTPStatus.BAD_REQUEST:

@@ -213,7 +213,8 @@ def master_settings(
     _rename(flags, "tls", "tls.enabled")
     _rename(flags, "mtls", "tls.mtls")
     _rename_tracing(flags)
-    flags |= {"api_key": options.api_key, "tls.ca": options.ca}
+    flags |= {"api_key": options.api_key, "api_key_file": options.api_key_file}
+    flags["tls.ca"] = options.ca
     flags |= {"tls.cert": options.cert, "tls.key": options.key}
     return load(
         MasterSettings,
@@ -235,7 +236,8 @@ def worker_settings(
     _rename_tracing(given)
     if isinstance(given.get("queues"), str):
         given["queues"] = [name.strip() for name in given["queues"].split(",") if name.strip()]
-    given |= {"master_url": options.master, "api_key": options.api_key, "tls.ca": options.ca}
+    given |= {"api_key": options.api_key, "api_key_file": options.api_key_file}
+    given |= {"master_url": options.master, "tls.ca": options.ca}
     given |= {"tls.cert": options.cert, "tls.key": options.key}
     return load(
         WorkerSettings,

@@ -60,6 +60,9 @@ def list_jobs(
     priority: PriorityOption = None,
     node: Annotated[str | None, typer.Option(help="only of this node: id, name, address")] = None,
     scenario: Annotated[str | None, typer.Option(help="only this scenario")] = None,
+    owner: Annotated[
+        str | None, typer.Option(help="only what this key submitted, by its name")
+    ] = None,
     since: Annotated[
         str | None, typer.Option(help="submitted since then: 30m, 2h, or an RFC 3339 time")
     ] = None,
@@ -75,6 +78,7 @@ def list_jobs(
         "priority": priority,
         "node": node,
         "scenario": scenario,
+        "owner": owner,
         "since": since_time(since, datetime.now(UTC)) if since else None,
     }
     with session.client() as master:
@@ -187,7 +191,7 @@ def collect(
 def since_time(text: str, now: datetime) -> str:
     """RFC 3339 of an age such as ``2h`` or of a time; UsageError for anything else."""
     try:
-        if re.fullmatch(r"[0-9]+(\.[0-9]+)?(ms|s|m|h)", text):
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?(ms|s|m|h|d)", text):
             return (now - timedelta(seconds=float(str(parse_duration(text))))).isoformat()
         at = datetime.fromisoformat(text)
     except (ValueError, OverflowError):

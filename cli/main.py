@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from cli import config, demo, doctor, drain, jobs, logs, nodes, processes, queues, submit, up
+from cli import config, demo, doctor, drain, jobs, keys, logs, nodes, processes, queues, submit, up
 from cli.certs import commands as certs
 from cli.exits import EXPECTED_ERRORS, ExitCode, UsageError, ending_of
 from cli.options import Session, group_callback, with_session
@@ -34,6 +34,7 @@ drain.add_to(nodes.app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(nodes.app, name="nodes")
 app.add_typer(queues.app, name="queues")
+app.add_typer(keys.app, name="keys")
 app.add_typer(config.app, name="config")
 certs.add_to(app)
 

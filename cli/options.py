@@ -4,7 +4,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
@@ -41,7 +41,16 @@ class GlobalOptions:
         str | None,
         _option(
             "--api-key",
-            say="key of the API [env: FFMPEG_RTMP_API_KEY; of master and up: MASTER_API_KEY]",
+            say="key of the API; every user of this host sees it in ps, so rather set"
+            " FFMPEG_RTMP_API_KEY, for master and up MASTER_API_KEY, or give a file",
+        ),
+    ] = None
+    api_key_file: Annotated[
+        Path | None,
+        _option(
+            "--api-key-file",
+            say="file with the key of the API, chmod 600"
+            " [env: FFMPEG_RTMP_API_KEY_FILE; of master and up: MASTER_API_KEY_FILE]",
         ),
     ] = None
     ca: Annotated[Path | None, _option("--ca", say="CA certificates to trust, a PEM file")] = None
@@ -57,6 +66,9 @@ class GlobalOptions:
     def under(self, outer: "GlobalOptions") -> "GlobalOptions":
         """These, and where they say nothing, the outer ones."""
         mine = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.api_key is not None or self.api_key_file is not None:
+            # A key given here, in whichever way, goes before one given there in the other.
+            outer = replace(outer, api_key=None, api_key_file=None)
         return GlobalOptions(
             **{name: getattr(outer, name) if v is None else v for name, v in mine.items()}
         )
@@ -79,6 +91,7 @@ class Session:
         flags = {
             "master_url": given.master,
             "api_key": given.api_key,
+            "api_key_file": given.api_key_file,
             "tls.ca": given.ca,
             "tls.cert": given.cert,
             "tls.key": given.key,

@@ -30,8 +30,10 @@ from ffrtmp.schemas import (
     HeartbeatAnswer,
     JobAnswer,
     JobList,
+    KeyList,
     LogAnswer,
     LogChunk,
+    NewKeyAnswer,
     NodeAnswer,
     NodeList,
     NodeRegistration,
@@ -210,6 +212,30 @@ class MasterClient:
     def queues(self) -> QueueList:
         """GET /queues."""
         return self._ask(QueueList, "GET", "/queues")
+
+    # keys
+
+    def create_key(
+        self, name: str, *, role: str, expires_seconds: float | None = None
+    ) -> NewKeyAnswer:
+        """POST /keys; the answer is the only one that has the key."""
+        body = {"name": name, "role": role, "expires_seconds": expires_seconds}
+        return self._ask(NewKeyAnswer, "POST", "/keys", json=body)
+
+    def keys(self) -> KeyList:
+        """GET /keys."""
+        return self._ask(KeyList, "GET", "/keys")
+
+    def rotate_key(
+        self, name: str, *, overlap_seconds: float, expires_seconds: float | None = None
+    ) -> NewKeyAnswer:
+        """POST /keys/{name}/rotate."""
+        body = {"overlap_seconds": overlap_seconds, "expires_seconds": expires_seconds}
+        return self._ask(NewKeyAnswer, "POST", f"/keys/{_segment(name)}/rotate", json=body)
+
+    def revoke_key(self, name: str) -> None:
+        """DELETE /keys/{name}."""
+        self._send("DELETE", f"/keys/{_segment(name)}")
 
     # nodes, for people
 

@@ -24,8 +24,8 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 NO_KEY = """\
 ########################################################################
 # NO API KEY IS SET. Whoever reaches this port can run jobs, read every
-# file the nodes can read, and stop the farm. Set --api-key, or
-# MASTER_API_KEY in the environment.
+# file the nodes can read, and stop the farm. Set MASTER_API_KEY in the
+# environment, or MASTER_API_KEY_FILE to a file that has the key.
 ########################################################################
 """
 
@@ -127,7 +127,7 @@ def refuse_open_door(settings: MasterSettings) -> None:
     if settings.api_key is None and not settings.insecure and not is_loopback(settings.host):
         raise CannotServe(
             f"without an API key it listens only on loopback, not on {settings.host or '*'}; "
-            "set MASTER_API_KEY or --api-key, or accept it with --insecure",
+            "set MASTER_API_KEY or MASTER_API_KEY_FILE, or accept it with --insecure",
             status=REFUSED,
         )
 

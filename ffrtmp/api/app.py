@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from ffrtmp import __version__, bootstrap, telemetry
-from ffrtmp.api import attempts, errors, health, jobs, nodes, queues
+from ffrtmp.api import attempts, errors, health, jobs, keys, nodes, queues
 from ffrtmp.api.connections import Guard, guarded, with_open_files
 from ffrtmp.api.documents import DescribedApi
 from ffrtmp.api.heads import HeadLimit
@@ -51,7 +51,7 @@ def create_app(farm: Farm, settings: MasterSettings, metrics: MasterMetrics) -> 
     # A farm without a key has strangers only, whom its routes let in.
     has_key = settings.api_key is not None
     app.add_middleware(HeadLimit, admit=load.admit_stranger if has_key else None)
-    for module in (jobs, nodes, queues, attempts, health):
+    for module in (jobs, nodes, queues, keys, attempts, health):
         app.include_router(module.router, responses=errors.ANY_REFUSAL)
     return app
 

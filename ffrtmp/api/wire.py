@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 
 from ffrtmp.domain.attempt import Attempt
 from ffrtmp.domain.device import Device
 from ffrtmp.domain.event import Event
 from ffrtmp.domain.job import Job, JobStatus
+from ffrtmp.domain.key import Key, KeyState
 from ffrtmp.domain.node import Node
 from ffrtmp.schemas import (
     SPEC,
@@ -15,6 +17,8 @@ from ffrtmp.schemas import (
     DeviceAnswer,
     EventAnswer,
     JobAnswer,
+    KeyAnswer,
+    NewKeyAnswer,
     NodeAnswer,
     PausedQueue,
     QueueList,
@@ -24,6 +28,7 @@ from ffrtmp.schemas import (
 )
 from ffrtmp.services.attempts import Grant
 from ffrtmp.services.explain import Waiting
+from ffrtmp.services.keys import NewKey
 from ffrtmp.services.nodes import NodeView
 from ffrtmp.services.queues import QueueBoard
 
@@ -115,6 +120,25 @@ def event_answer(event: Event) -> EventAnswer:
         attempt=event.attempt,
         data=dict(event.data),
     )
+
+
+def key_answer(key: Key, state: KeyState) -> KeyAnswer:
+    """What may be seen of a key."""
+    return KeyAnswer(
+        name=key.name,
+        role=key.role,
+        prefix=key.beginning,
+        state=state,
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+        last_used_at=key.last_used_at,
+    )
+
+
+def new_key_answer(made: NewKey, *, now: datetime) -> NewKeyAnswer:
+    """The same, with the key itself."""
+    seen = key_answer(made.key, made.key.state(now))
+    return NewKeyAnswer(**seen.model_dump(), key=made.text)
 
 
 def claim_answer(grant: Grant) -> ClaimAnswer:

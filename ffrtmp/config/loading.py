@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ffrtmp.config.base import Settings
+from ffrtmp.config.keyfile import UnusableKeyFile, read_key
+from ffrtmp.config.values import Key
 
 S = TypeVar("S", bound=Settings)
+KEY: TypeAdapter[str] = TypeAdapter(Key)
+KEY_SETTINGS = frozenset({"api_key", "api_key_file"})
 
 
 class ConfigError(Exception):
@@ -28,14 +32,43 @@ def load(
     """Settle one section. ``variables`` maps setting to environment variable; a flag or setting
     named ``tls.cert`` stands for a nested key; a flag of None was not given."""
     settled: dict[str, Any] = _section_of(file, section, kind) if file else {}
-    given = {name: environment[v] for name, v in variables.items() if environment.get(v)}
-    given |= {name: value for name, value in flags.items() if value is not None}
-    for name, value in given.items():
-        _put(settled, name, value)
+    _require_one_key(settled, f"{file}: {section}: ")
+    from_environment = {n: environment[v] for n, v in variables.items() if environment.get(v)}
+    from_flags = {name: value for name, value in flags.items() if value is not None}
+    for given, where in ((from_environment, "the environment: "), (from_flags, "")):
+        _require_one_key(given, where)
+        if given.keys() & KEY_SETTINGS:
+            # Whichever way a key is given here goes before both ways of giving one further down.
+            settled = {n: value for n, value in settled.items() if n not in KEY_SETTINGS}
+        for name, value in given.items():
+            _put(settled, name, value)
     try:
-        return kind.model_validate(settled)
+        return _with_key(kind.model_validate(settled), section)
     except ValidationError as error:
-        raise ConfigError(_explain(error, file, section, given)) from error
+        explained = _explain(error, file, section, from_environment | from_flags)
+        raise ConfigError(explained) from error
+
+
+def _require_one_key(given: Mapping[str, Any], where: str) -> None:
+    if given.keys() >= KEY_SETTINGS:
+        raise ConfigError(f"{where}both a key and a file with one are given; leave one out")
+
+
+def _with_key(settings: S, section: str) -> S:
+    """The settings with the key that is in their file."""
+    file: Path | None = getattr(settings, "api_key_file", None)
+    if file is None or getattr(settings, "api_key", None) is not None:
+        return settings
+    try:
+        key = read_key(file)
+    except UnusableKeyFile as error:
+        raise ConfigError(f"{section}.api_key_file: {error}") from error
+    try:
+        return settings.model_copy(update={"api_key": KEY.validate_python(key)})
+    except ValidationError:
+        raise ConfigError(
+            f"{section}.api_key_file: {file}: the key is not printable ASCII"
+        ) from None
 
 
 def _put(settled: dict[str, Any], name: str, value: Any) -> None:

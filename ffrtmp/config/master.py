@@ -10,7 +10,12 @@ from ffrtmp.config.base import Settings, Tracing
 from ffrtmp.config.limits import Limits
 from ffrtmp.config.values import Broker, Database, Duration, Key, Port, Whole
 
-MASTER_ENVIRONMENT = {"api_key": "MASTER_API_KEY", "db": "MASTER_DB", "broker": "MASTER_BROKER"}
+MASTER_ENVIRONMENT = {
+    "api_key": "MASTER_API_KEY",
+    "api_key_file": "MASTER_API_KEY_FILE",
+    "db": "MASTER_DB",
+    "broker": "MASTER_BROKER",
+}
 
 
 class MasterTls(Settings):
@@ -44,6 +49,8 @@ class MasterSettings(Settings):
     """Redis URL; none starts the embedded broker."""
     broker_port: Port = 0
     api_key: Key | None = None
+    api_key_file: Path | None = None
+    """A file that holds it instead, readable by its owner alone."""
     insecure: bool = False
     """Listen beyond loopback without a key."""
     max_retries: Annotated[Whole, Field(ge=0, le=100)] = 3

@@ -56,13 +56,13 @@ def _network(value: object) -> object:
 
 
 def parse_duration(value: object) -> object:
-    """Seconds from ``5s``, ``2m``, ``1h``, ``500ms`` or a number."""
+    """Seconds from ``5s``, ``2m``, ``1h``, ``90d``, ``500ms`` or a number."""
     if not isinstance(value, str):
         return _no_switch(value)
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)?", value.strip())
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?", value.strip())
     if match is None:
         raise ValueError(f"{value!r} is not a duration such as 5s, 2m or 1h")
-    return float(match[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[match[2] or "s"]
+    return float(match[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2] or "s"]
 
 
 YEAR_SECONDS = 365 * 86_400.0

@@ -9,7 +9,11 @@ from ffrtmp.config.base import Settings, Tracing
 from ffrtmp.config.values import Broker, Duration, Key, Name, Network, Port, Url, Whole
 from ffrtmp.domain.ranking import Queue
 
-WORKER_ENVIRONMENT = {"api_key": "FFMPEG_RTMP_API_KEY", "master_url": "MASTER_URL"}
+WORKER_ENVIRONMENT = {
+    "api_key": "FFMPEG_RTMP_API_KEY",
+    "api_key_file": "FFMPEG_RTMP_API_KEY_FILE",
+    "master_url": "MASTER_URL",
+}
 
 
 class ClientTls(Settings):
@@ -25,6 +29,8 @@ class WorkerSettings(Settings):
 
     master_url: Url = "http://localhost:8080"
     api_key: Key | None = None
+    api_key_file: Path | None = None
+    """A file that holds it instead, readable by its owner alone."""
     broker: Broker | None = None
     """Redis URL; none takes the one the master names at registration."""
     address: Name | None = None

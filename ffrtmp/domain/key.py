@@ -48,6 +48,11 @@ class Key:
         return Caller(name=self.name, role=self.role)
 
     @property
+    def beginning(self) -> str:
+        """How its text begins: what people tell keys apart by."""
+        return f"ffr_{self.prefix}"
+
+    @property
     def lifetime(self) -> timedelta | None:
         """From its making to its expiry; None lives until it is revoked."""
         return None if self.expires_at is None else self.expires_at - self.created_at

@@ -27,6 +27,14 @@ from ffrtmp.schemas.jobs import (
     LogAnswer,
     WaitingAnswer,
 )
+from ffrtmp.schemas.keys import (
+    KEY_NAME,
+    KeyAnswer,
+    KeyList,
+    KeyRequest,
+    KeyRotation,
+    NewKeyAnswer,
+)
 from ffrtmp.schemas.nodes import (
     MAX_HELD_ATTEMPTS,
     AttemptBeat,
@@ -48,6 +56,7 @@ from ffrtmp.schemas.queries import JobQuery, LogQuery
 from ffrtmp.schemas.queues import PausedQueue, PauseRequest, QueueList, RankCount
 
 __all__ = [
+    "KEY_NAME",
     "MAX_BATCH",
     "MAX_HELD_ATTEMPTS",
     "MAX_LOG_BYTES",
@@ -77,9 +86,14 @@ __all__ = [
     "JobPatch",
     "JobQuery",
     "JobSubmission",
+    "KeyAnswer",
+    "KeyList",
+    "KeyRequest",
+    "KeyRotation",
     "LogAnswer",
     "LogChunk",
     "LogQuery",
+    "NewKeyAnswer",
     "NodeAnswer",
     "NodeList",
     "NodeRegistration",

@@ -34,8 +34,7 @@ class KeyService:
 
     def create(self, name: str, role: Role, *, expires_seconds: float | None, by: str) -> NewKey:
         """The first key of a name; KeyNameTaken where it has one that is not revoked."""
-        if name in RESERVED_NAMES:
-            raise InvalidRequest(f"{name!r} is the farm's own name; take another", field="name")
+        _refuse_own_names(name)
         lifetime = None if expires_seconds is None else timedelta(seconds=expires_seconds)
 
         def made() -> NewKey:
@@ -53,6 +52,7 @@ class KeyService:
 
         The new one lives as long as the old one was to, unless ``expires_seconds`` says otherwise.
         """
+        _refuse_own_names(name)
 
         def made() -> NewKey:
             with self._context.store.write() as tx:
@@ -68,6 +68,7 @@ class KeyService:
 
     def revoke(self, name: str, *, by: str) -> None:
         """Every key of a name opens nothing from now on; NotFound where none did."""
+        _refuse_own_names(name)
         with self._context.store.write() as tx:
             if not tx.keys.revoke(name, now=self._context.now()):
                 raise NotFound(f"there is no key {name}")
@@ -101,7 +102,7 @@ class KeyService:
             expires_at=None if lifetime is None else now + lifetime,
         )
         tx.keys.insert(key)
-        said = {"name": name, "role": role, "prefix": prefix, "by": by}
+        said = {"name": name, "role": role, "prefix": key.beginning, "by": by}
         tx.events.append(self._event(kind, **said))
         return NewKey(key=key, text=text)
 
@@ -115,6 +116,14 @@ def _again_if_beaten(made: Callable[[], T]) -> T:
         return made()
     except IntegrityError:
         return made()
+
+
+def _refuse_own_names(name: str) -> None:
+    if name in RESERVED_NAMES:
+        raise InvalidRequest(
+            f"{name!r} is the farm's own; the bootstrap key changes with the master's settings",
+            field="name",
+        )
 
 
 def _current(tx: Transaction, name: str) -> Key:

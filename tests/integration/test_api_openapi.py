@@ -33,6 +33,9 @@ ROUTES = {
     "/queues": {"get"},
     "/queues/{queue}/pause": {"post"},
     "/queues/{queue}/resume": {"post"},
+    "/keys": {"get", "post"},
+    "/keys/{name}": {"delete"},
+    "/keys/{name}/rotate": {"post"},
     "/nodes": {"get"},
     "/nodes/register": {"post"},
     "/nodes/{node}": {"get", "delete"},
@@ -111,7 +114,7 @@ def test_every_body_has_examples_that_are_valid_and_accepted(
 ) -> None:
     node = api.node()
     places = {"job": "0198c0de-0000-7000-8000-000000000001", "number": 1, "node": "east"}
-    places |= {"node_id": node["id"], "queue": "batch"}
+    places |= {"node_id": node["id"], "queue": "batch", "name": "archive"}
     for method, path, schema in bodies(document):
         assert schema["examples"], path
         for example in schema["examples"]:

@@ -34,6 +34,10 @@ WHO: dict[tuple[str, str], set[Role]] = {
     ("GET", "/queues"): SEE_JOBS,
     ("POST", "/queues/{queue}/pause"): {ADMIN},
     ("POST", "/queues/{queue}/resume"): {ADMIN},
+    ("POST", "/keys"): {ADMIN},
+    ("GET", "/keys"): {ADMIN},
+    ("POST", "/keys/{name}/rotate"): {ADMIN},
+    ("DELETE", "/keys/{name}"): {ADMIN},
     ("GET", "/nodes"): SEE_FARM,
     ("GET", "/nodes/{node}"): {ADMIN, READ, NODE},
     ("DELETE", "/nodes/{node}"): {ADMIN},
@@ -64,9 +68,15 @@ def routes(api: Api) -> Iterator[tuple[str, str]]:
             yield method.upper(), path
 
 
+def nowhere(path: str) -> str:
+    """A route's path to things that are not there."""
+    there = {"job": NOBODY, "node": NOBODY, "node_id": NOBODY, "number": 1, "queue": "batch"}
+    return path.format(name="none", **there)
+
+
 def asked(api: Api, method: str, path: str, headers: dict[str, str]) -> int:
     """The status of a request for things that are not there, with a body that means nothing."""
-    where = path.format(job=NOBODY, node=NOBODY, node_id=NOBODY, number=1, queue="batch")
+    where = nowhere(path)
     return api.http.request(method, where, headers=headers, json={"no": "field"}).status_code
 
 
@@ -92,8 +102,7 @@ def test_token_of_a_node_opens_only_what_nodes_do(api: Api) -> None:
 
 def test_without_a_credential_no_route_reads_what_it_is_sent(api: Api) -> None:
     for method, path in WHO:
-        where = path.format(job=NOBODY, node=NOBODY, node_id=NOBODY, number=1, queue="batch")
-        answer = httpx.request(method, f"{api.http.base_url}{where}", content=b"{")
+        answer = httpx.request(method, f"{api.http.base_url}{nowhere(path)}", content=b"{")
         assert answer.status_code == 401, (method, path)
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
@@ -109,10 +118,10 @@ def test_jobs_of_others_are_not_there_for_a_submit_key(api: Api) -> None:
                 body = {"priority": "high"} if method == "PATCH" else None
                 where = path.format(job=reference)
                 there = api.http.request(method, where, headers=bob, json=body)
-                nowhere = api.http.request(method, path.format(job=NOBODY), headers=bob, json=body)
-                assert there.status_code == nowhere.status_code == 404, (method, path)
+                none = api.http.request(method, nowhere(path), headers=bob, json=body)
+                assert there.status_code == none.status_code == 404, (method, path)
                 said = there.json()["error"]["message"].replace(reference, NOBODY)
-                assert said == nowhere.json()["error"]["message"]
+                assert said == none.json()["error"]["message"]
     assert [one["id"] for one in api.http.get("/jobs", headers=bob).json()["jobs"]] == [own["id"]]
     asked_for = api.http.get("/jobs", headers=bob, params={"owner": "alice"}).json()
     assert asked_for["jobs"] == []
