@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from http import HTTPStatus
 
-from ffrtmp.client import ClientError, MasterRefused, MasterUnavailable, MasterUnreachable
+from ffrtmp.client import (
+    ClientError,
+    MasterNotTrusted,
+    MasterRefused,
+    MasterUnavailable,
+    MasterUnreachable,
+)
 from ffrtmp.config import ConfigError
 from ffrtmp.tls import TlsFileError
 
@@ -99,6 +105,10 @@ def _of_unreachable(error: Exception) -> Ending:
     )
 
 
+def _of_not_trusted(error: Exception) -> Ending:
+    return Ending(ExitCode.UNREACHABLE, f"no trust between here and the master: {error}")
+
+
 def _of_unavailable(error: Exception) -> Ending:
     return Ending(ExitCode.UNREACHABLE, f"the master cannot now: {error}; try again in a moment")
 
@@ -123,6 +133,7 @@ _ENDINGS: tuple[tuple[type[Exception], Callable[[Exception], Ending]], ...] = (
     (CliError, _of_cli),
     (ConfigError, _of_config),
     (TlsFileError, _of_tls_file),
+    (MasterNotTrusted, _of_not_trusted),
     (MasterUnreachable, _of_unreachable),
     (MasterUnavailable, _of_unavailable),
     (ClientError, _of_refusal),

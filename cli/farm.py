@@ -4,7 +4,6 @@ import logging
 import secrets
 import signal
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -52,14 +51,7 @@ class FarmPlan:
 
     def connection(self) -> Connection:
         """How this machine speaks to the API."""
-        tls = self.agents[0].tls
-        return Connection(
-            url=self.api_url,
-            key=self.master.api_key,
-            ca=str(tls.ca) if tls.ca else None,
-            cert=str(tls.cert) if tls.cert else None,
-            cert_key=str(tls.key) if tls.key else None,
-        )
+        return replace(Connection.of(self.agents[0], key=self.master.api_key), url=self.api_url)
 
     def metrics_urls(self) -> dict[str, str]:
         """Where each part says what it counts, by part."""
@@ -224,16 +216,7 @@ def _heard(master: MasterClient, since: datetime) -> set[str | None]:
 def is_ready(to: Connection) -> bool:
     """Whether GET /ready says that database and broker answer."""
     try:
-        answer = httpx.get(f"{to.url}/ready", verify=_trust(to), trust_env=False)
+        answer = httpx.get(f"{to.url}/ready", verify=to.trust(), trust_env=False)
     except httpx.HTTPError:
         return False
     return answer.status_code == httpx.codes.OK
-
-
-def _trust(to: Connection) -> ssl.SSLContext | bool:
-    if not to.url.startswith("https:"):
-        return False
-    context = ssl.create_default_context(cafile=to.ca)
-    if to.cert:
-        context.load_cert_chain(to.cert, to.cert_key)
-    return context

@@ -110,6 +110,9 @@ class MasterFlags:
     mtls: Annotated[
         bool | None, typer.Option("--mtls/--no-mtls", help="ask clients for a certificate of --ca")
     ] = None
+    crl: Annotated[
+        Path | None, typer.Option(help="with --mtls: certificates that were revoked, a PEM file")
+    ] = None
     only: Annotated[
         Literal["api", "control", "beat"] | None, typer.Option(help="run this part alone")
     ] = None
@@ -212,6 +215,7 @@ def master_settings(
     flags = _merged(*groups) | more
     _rename(flags, "tls", "tls.enabled")
     _rename(flags, "mtls", "tls.mtls")
+    _rename(flags, "crl", "tls.crl")
     _rename_tracing(flags)
     flags |= {"api_key": options.api_key, "api_key_file": options.api_key_file}
     flags["tls.ca"] = options.ca
@@ -239,6 +243,7 @@ def worker_settings(
     given |= {"api_key": options.api_key, "api_key_file": options.api_key_file}
     given |= {"master_url": options.master, "tls.ca": options.ca}
     given |= {"tls.cert": options.cert, "tls.key": options.key}
+    given["tls.insecure_skip_tls_verification"] = options.insecure_skip_tls_verification
     return load(
         WorkerSettings,
         section="worker",

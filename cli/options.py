@@ -12,8 +12,10 @@ from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
 import typer
 
 from cli.exits import UsageError
+from cli.render import say
 from ffrtmp.client import Connection, MasterClient
-from ffrtmp.config import WORKER_ENVIRONMENT, WorkerSettings, load
+from ffrtmp.config import INSECURE, WORKER_ENVIRONMENT, WorkerSettings, load
+from ffrtmp.tls import TlsFileError
 
 P = ParamSpec("P")
 PANEL = "Options of every command"
@@ -56,6 +58,13 @@ class GlobalOptions:
     ca: Annotated[Path | None, _option("--ca", say="CA certificates to trust, a PEM file")] = None
     cert: Annotated[Path | None, _option("--cert", say="TLS certificate, a PEM file")] = None
     key: Annotated[Path | None, _option("--key", say="key of the TLS certificate")] = None
+    insecure_skip_tls_verification: Annotated[
+        bool | None,
+        _option(
+            "--insecure-skip-tls-verification",
+            say="believe whoever answers to be the master, and show them the API key",
+        ),
+    ] = None
     config: Annotated[
         Path | None, _option("--config", say="YAML file with master: and worker: sections")
     ] = None
@@ -95,6 +104,7 @@ class Session:
             "tls.ca": given.ca,
             "tls.cert": given.cert,
             "tls.key": given.key,
+            "tls.insecure_skip_tls_verification": given.insecure_skip_tls_verification,
         }
         return load(
             WorkerSettings,
@@ -108,21 +118,17 @@ class Session:
     def client(self) -> MasterClient:
         """A client of the settled master; UsageError where the settings cannot be used."""
         settings = self.settings()
+        warn_of_insecure(settings)
         try:
-            return MasterClient(_connection(settings))
-        except OSError as error:
-            raise UsageError(f"TLS files: {error}; check --ca, --cert and --key") from error
+            return MasterClient(Connection.of(settings, key=settings.api_key))
+        except TlsFileError as error:
+            raise UsageError(f"{error}; check --ca, --cert and --key") from error
 
 
-def _connection(settings: WorkerSettings) -> Connection:
-    tls = settings.tls
-    return Connection(
-        url=settings.master_url,
-        key=settings.api_key,
-        ca=str(tls.ca) if tls.ca else None,
-        cert=str(tls.cert) if tls.cert else None,
-        cert_key=str(tls.key) if tls.key else None,
-    )
+def warn_of_insecure(settings: WorkerSettings) -> None:
+    """Say on stderr that nobody checks who the master is, each time that is so."""
+    if settings.tls.insecure_skip_tls_verification:
+        say(INSECURE)
 
 
 def with_session(function: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:

@@ -2,12 +2,12 @@
 
 ClientError
 ├── MasterUnreachable   no answer
-│   └── AnswerLost      cut or timed out after the request was sent: it may have been carried out
+│   ├── AnswerLost      cut or timed out after the request was sent: it may have been carried out
+│   └── MasterNotTrusted  TLS: its certificate is not accepted here, or ours not there
 ├── MasterUnavailable   502, 503, 504, 507: it answered that it cannot now
 └── MasterRefused       any other 4xx or 5xx, with the master's own code, message and field
 """
 
-import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -18,6 +18,7 @@ import httpx
 from opentelemetry import propagate
 from pydantic import BaseModel, ValidationError
 
+from ffrtmp.connection import Connection as Connection
 from ffrtmp.schemas import (
     AttemptList,
     ClaimAnswer,
@@ -42,6 +43,7 @@ from ffrtmp.schemas import (
     ReleaseRequest,
     ResultRequest,
 )
+from ffrtmp.tls.trust import refusal
 
 A = TypeVar("A", bound=BaseModel)
 DEFAULT_TIMEOUT = httpx.Timeout(10.0, connect=5.0)
@@ -52,6 +54,7 @@ NEVER_SENT = (
     httpx.PoolTimeout,
     httpx.UnsupportedProtocol,
 )
+CUT = (httpx.RemoteProtocolError, httpx.ReadError)
 
 
 class ClientError(Exception):
@@ -64,6 +67,10 @@ class MasterUnreachable(ClientError):  # noqa: N818
 
 class AnswerLost(MasterUnreachable):
     """The request was sent and no answer came: it may or may not have been carried out."""
+
+
+class MasterNotTrusted(MasterUnreachable):
+    """Certificates are in the way; the text says which and what to do. Nothing was carried out."""
 
 
 @dataclass
@@ -83,27 +90,20 @@ class MasterUnavailable(MasterRefused):
     """The master answered that it cannot now; ask again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """Where the master is and how to speak to it; ``key`` is an API key or a node token."""
-
-    url: str
-    key: str | None = None
-    ca: str | None = None
-    cert: str | None = None
-    cert_key: str | None = None
-
-
 class MasterClient:
-    """One connection pool to one master; safe to share between threads."""
+    """One connection pool to one master; safe to share between threads.
+
+    TlsFileError where its TLS files cannot be used.
+    """
 
     def __init__(self, to: Connection, *, timeout: httpx.Timeout = DEFAULT_TIMEOUT) -> None:
         headers = {"Authorization": f"Bearer {to.key}"} if to.key else {}
+        self._to = to
         self._http = httpx.Client(
             base_url=to.url,
             headers=headers,
             timeout=timeout,
-            verify=_tls_context(to),
+            verify=to.trust(),
             trust_env=False,
         )
 
@@ -182,7 +182,7 @@ class MasterClient:
                     raise _refusal(response)
                 yield from _log_pieces(response.iter_lines())
         except httpx.HTTPError as error:
-            raise MasterUnreachable(f"{self._http.base_url}: {_said(error)}") from error
+            raise self._no_answer(error, MasterUnreachable) from error
 
     def attempts(self, job: str) -> AttemptList:
         """GET /jobs/{id}/attempts."""
@@ -308,10 +308,21 @@ class MasterClient:
             response = self._http.request(method, path, headers=headers, **request)
         except httpx.HTTPError as error:
             kind = MasterUnreachable if isinstance(error, NEVER_SENT) else AnswerLost
-            raise kind(f"{self._http.base_url}: {_said(error)}") from error
+            raise self._no_answer(error, kind) from error
         if response.status_code >= httpx.codes.BAD_REQUEST:
             raise _refusal(response)
         return response
+
+    def _no_answer(
+        self, error: httpx.HTTPError, kind: type[MasterUnreachable]
+    ) -> MasterUnreachable:
+        distrust = refusal(error)
+        if distrust is not None:
+            return MasterNotTrusted(f"{self._http.base_url}: {distrust}")
+        said = _said(error)
+        if isinstance(error, CUT):
+            said = f"{said}; {self._to.hint_of_cut()}"
+        return kind(f"{self._http.base_url}: {said}")
 
 
 def _dump(body: BaseModel) -> Any:
@@ -341,7 +352,7 @@ def _segment(text: str) -> str:
 
 
 def _said(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def _log_pieces(lines: Iterator[str]) -> Iterator[str]:
@@ -357,13 +368,3 @@ def _log_pieces(lines: Iterator[str]) -> Iterator[str]:
             yield "\n".join(data)
             data.clear()
     raise MasterUnreachable("the log stream was cut before the job's end")
-
-
-def _tls_context(to: Connection) -> ssl.SSLContext:
-    if not to.url.lower().startswith("https:"):
-        # It trusts nobody: loading the usual authorities takes longer than most requests.
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context = ssl.create_default_context(cafile=to.ca)
-    if to.cert:
-        context.load_cert_chain(to.cert, to.cert_key)
-    return context

@@ -8,18 +8,26 @@ supervisor stays small, and beat never loads the database.
 import ipaddress
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
+from datetime import UTC, datetime
+from types import FrameType
 from typing import TextIO
 
 from ffrtmp import telemetry
 from ffrtmp.config import MasterSettings
 from ffrtmp.domain.errors import Unavailable
+from ffrtmp.hangup import Hangups
 from ffrtmp.metrics import PortInUse
 from ffrtmp.parts import LOOPBACK, local_host, master_parts
 from ffrtmp.supervisor import REFUSED, StartFailed, Supervisor, stop_on_signals
+from ffrtmp.tls import TlsFileError
 
 FAILED = 1
+MTLS_HEALTH_PORT = 8081
+"""Of /health where clients without a certificate cannot reach the API."""
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 NO_KEY = """\
 ########################################################################
@@ -49,6 +57,9 @@ def main() -> None:
     except CannotServe as error:
         sys.stderr.write(f"ffrtmp master: {error}\n")
         sys.exit(error.status)
+    except TlsFileError as error:
+        sys.stderr.write(f"ffrtmp master: {error}\n")
+        sys.exit(REFUSED)
     except Unavailable as error:
         why = " ".join(error.message.split())
         sys.stderr.write(f"ffrtmp master: {why}; check --db and --broker\n")
@@ -62,6 +73,8 @@ def serve(settings: MasterSettings, *, out: TextIO) -> None:
     """Be the part that ``settings.only`` names, or all of them."""
     if settings.only in (None, "api"):
         refuse_open_door(settings)
+        refuse_unusable_tls(settings)
+        settings = with_health_port(settings)
     if settings.only is None:
         serve_all(settings, out=out)
     elif settings.only == "api":
@@ -77,6 +90,7 @@ def serve_all(settings: MasterSettings, *, out: TextIO) -> None:
     settled = settle_ports(settings)
     supervisor = Supervisor(master_parts(settled), log)
     stop = stop_on_signals(supervisor)
+    reread_on_hangup(supervisor, stop)
     with supervisor:
         supervisor.start(stop)
         if not stop.is_set():
@@ -130,6 +144,34 @@ def refuse_open_door(settings: MasterSettings) -> None:
             "set MASTER_API_KEY or MASTER_API_KEY_FILE, or accept it with --insecure",
             status=REFUSED,
         )
+
+
+def refuse_unusable_tls(settings: MasterSettings) -> None:
+    """TlsFileError where the API could not serve with these files."""
+    if settings.tls.enabled:
+        from ffrtmp.tls.serving import load
+
+        load(settings.tls, now=datetime.now(UTC))
+
+
+def with_health_port(settings: MasterSettings) -> MasterSettings:
+    """With a port for /health that takes no certificate, where the API takes one."""
+    if settings.tls.mtls and settings.health_port is None:
+        return settings.model_copy(update={"health_port": MTLS_HEALTH_PORT})
+    return settings
+
+
+def reread_on_hangup(supervisor: Supervisor, stop: threading.Event) -> None:
+    """From now on SIGHUP makes the API read its files again, and still stops all of it where the
+    terminal is gone."""
+    hangups = Hangups()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if hangups.mean_stop():
+            stop.set()
+        supervisor.ask_reread()
+
+    signal.signal(signal.SIGHUP, handle)
 
 
 def is_loopback(host: str) -> bool:

@@ -63,6 +63,7 @@ def _api_part(settings: MasterSettings) -> Part:
         environment=child_environment(settings.model_copy(update={"only": "api"})),
         ready=_api_probe(settings),
         ready_seconds=API_READY_SECONDS,
+        rereads=True,
         stage=MASTER_STAGE,
     )
 

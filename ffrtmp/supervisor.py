@@ -50,6 +50,8 @@ class Part:
     ready: Callable[[], bool] | None = None
     """Whether it serves now; None takes a started process for a ready one."""
     ready_seconds: float = 30.0
+    rereads: bool = False
+    """Whether SIGHUP makes it read its files again."""
     stage: int = 0
     """Stages stop from the highest down, the parts of one stage at the same time."""
     death_signal: signal.Signals = signal.SIGKILL
@@ -93,6 +95,7 @@ class Supervisor:
         self._log_directory = log_directory
         self._on_restart = on_restart
         self._is_hurried = False
+        self._is_reread_asked = False
 
     def __enter__(self) -> Self:
         return self
@@ -131,6 +134,7 @@ class Supervisor:
         while not stop.is_set():
             if sum(self._tend(child) for child in self._children) and self._on_restart:
                 self._on_restart(self.pids())
+            self._pass_on_reread()
             # Not stop.wait(): a signal handler that sets the event while this thread holds the
             # event's lock would wait for itself for ever.
             time.sleep(POLL_SECONDS)
@@ -144,6 +148,17 @@ class Supervisor:
     def hurry(self) -> None:
         """Make a stop, now or later, kill at once; safe in a signal handler."""
         self._is_hurried = True
+
+    def ask_reread(self) -> None:
+        """Make ``run`` send SIGHUP to whoever rereads; safe in a signal handler or a thread."""
+        self._is_reread_asked = True
+
+    def _pass_on_reread(self) -> None:
+        if self._is_reread_asked:
+            self._is_reread_asked = False
+            for child in self._children:
+                if child.part.rereads:
+                    _signal(child, signal.SIGHUP)
 
     def _bring_up(self, child: _Child, stop: threading.Event) -> bool:
         for _ in range(START_TRIES):

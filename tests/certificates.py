@@ -24,12 +24,20 @@ class Files:
 class Authority:
     """An authority in a folder of its own: ``ca`` to trust, ``crl`` of whom it revoked."""
 
-    def __init__(self, folder: Path, name: str = "authority", *, life: timedelta = 9 * DAY) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str = "authority",
+        *,
+        age: timedelta = timedelta(),
+        life: timedelta = 9 * DAY,
+    ) -> None:
         folder.mkdir()
         self.folder, self.ca, self.crl = folder, folder / "ca.pem", folder / "crl.pem"
-        self.pair = new_authority(name, life=life, now=datetime.now(UTC))
+        self.pair = new_authority(name, life=life, now=datetime.now(UTC) - age)
         write_file(self.ca, pem_of([self.pair.certificate]))
-        self.revoke()
+        if age < life:
+            self.revoke()
 
     def issue(
         self,

@@ -6,7 +6,8 @@ import sys
 
 from pydantic import ValidationError
 
-from ffrtmp.config import WorkerSettings
+from ffrtmp.config import INSECURE, WorkerSettings
+from ffrtmp.tls import TlsFileError
 from workers.agent import Agent, log_to_stderr, take_signals
 from workers.errors import EXIT_FAILED, AgentError, NoEncoder
 from workers.ffmpeg.binary import FfmpegMissing, find_ffmpeg
@@ -22,6 +23,8 @@ def main() -> int:
     log_to_stderr()
     try:
         settings = WorkerSettings.from_environment(os.environ)
+        if settings.tls.insecure_skip_tls_verification:
+            print(INSECURE, file=sys.stderr)
         return run(settings)
     except ValidationError as error:
         print(f"error: the settings are wrong: {error}", file=sys.stderr)
@@ -42,6 +45,8 @@ def run(settings: WorkerSettings) -> int:
             os.close(lock)
     except FfmpegMissing as error:
         raise NoEncoder(str(error)) from error
+    except TlsFileError as error:
+        raise AgentError(f"{error}; check --ca, --cert and --key") from error
     except OSError as error:
         raise AgentError(f"{type(error).__name__}: {error}") from error
 

@@ -83,10 +83,10 @@ class Agent:
         self._ledger = Ledger()
         self._slots = node.slots_of(settings, facts)
         self._spool = Spool(self._state / "attempts")
-        self._api_client = MasterClient(_connection(settings, settings.api_key))
-        self._client = MasterClient(_connection(settings, identity.token))
+        self._api_client = MasterClient(Connection.of(settings, key=settings.api_key))
+        self._client = MasterClient(Connection.of(settings, key=identity.token))
         self._heart_client = MasterClient(
-            _connection(settings, identity.token), timeout=HEARTBEAT_TIMEOUT
+            Connection.of(settings, key=identity.token), timeout=HEARTBEAT_TIMEOUT
         )
         self._registrar = Registrar(
             client=self._api_client,
@@ -184,6 +184,12 @@ class Agent:
             ("socket", self._socket.run),
             ("poller", self._poller.run),
         ]
+        if self._settings.tls.ca or self._settings.tls.cert:
+            # Only here: what reads certificates is heavy.
+            from workers.certificates import ClientCertificates
+
+            watch = ClientCertificates(self._settings.tls, self._metrics.registry)
+            loops.append(("certificates", watch.run))
         broker_url = self._settings.broker or session.broker_url
         if broker_url is not None:
             self._hints = self._build_hints(broker_url, session)
@@ -357,17 +363,6 @@ def take_signals(agent: Agent) -> None:
     """SIGTERM and SIGINT drain, a second one skips the wait; SIGHUP (a closed terminal) drains."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: agent.tell(signal.Signals(received)))
-
-
-def _connection(settings: WorkerSettings, key: str | None) -> Connection:
-    tls = settings.tls
-    return Connection(
-        url=settings.master_url,
-        key=key,
-        ca=str(tls.ca) if tls.ca else None,
-        cert=str(tls.cert) if tls.cert else None,
-        cert_key=str(tls.key) if tls.key else None,
-    )
 
 
 def log_to_stderr() -> None:

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from ffrtmp.client import ClientError, Connection, MasterClient
 from ffrtmp.config import WorkerSettings
+from ffrtmp.tls import TlsFileError
 from workers.limits.means import Means
 from workers.room import MIN_FREE_BYTES, Room
 from workers.watched import Overdue, watched
@@ -81,14 +82,7 @@ def check_master(settings: WorkerSettings, *, is_named: bool) -> Check:
     if not is_named:
         detail = "none was named; give --master or set MASTER_URL"
         return Check(name="master", status=Status.SKIPPED, detail=detail)
-    tls = settings.tls
-    connection = Connection(
-        url=settings.master_url,
-        key=settings.api_key,
-        ca=str(tls.ca) if tls.ca else None,
-        cert=str(tls.cert) if tls.cert else None,
-        cert_key=str(tls.key) if tls.key else None,
-    )
+    connection = Connection.of(settings, key=settings.api_key)
 
     def ask() -> str:
         with MasterClient(connection, timeout=httpx.Timeout(PATIENCE_SECONDS)) as client:
@@ -127,7 +121,7 @@ def check_limits(means: Means) -> Check:
 def _answered(name: str, where: str, ask: Callable[[], str]) -> Check:
     try:
         return Check(name=name, status=Status.OK, detail=f"{where}: {ask()}")
-    except (ClientError, RedisError, OSError) as error:
+    except (ClientError, TlsFileError, RedisError, OSError) as error:
         said = str(error)
         detail = said if where in said else f"{where}: {said}"
         return Check(name=name, status=Status.FAILED, detail=detail)

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import logging
-import ssl
+import signal
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,8 +19,12 @@ from ffrtmp.api.heads import HeadLimit
 from ffrtmp.api.load import Load
 from ffrtmp.config import MasterSettings
 from ffrtmp.domain.errors import FarmError
+from ffrtmp.hangup import Hangups
 from ffrtmp.metrics import MasterMetrics, master_metrics, serve_metrics
 from ffrtmp.services.farm import Farm
+
+if TYPE_CHECKING:
+    from ffrtmp.tls.serving import ServedTls
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +70,7 @@ def health_app() -> FastAPI:
 
 
 def serve(settings: MasterSettings) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT; TlsFileError where it cannot with these files."""
     farm = bootstrap.farm(settings)
     farm.migrate()
     metrics = master_metrics(farm.counts.last)
@@ -75,7 +80,7 @@ def serve(settings: MasterSettings) -> None:
     if settings.tracing.enabled:
         _trace(app, settings.tracing.endpoint)
     try:
-        asyncio.run(_serve(app, settings))
+        asyncio.run(_serve(app, settings, _served_tls(settings, metrics)))
     finally:
         farm.close()
 
@@ -87,6 +92,15 @@ def _trace(app: FastAPI, endpoint: str) -> None:
     telemetry.start_tracing("ffrtmp-master", endpoint=endpoint)
     telemetry.instrument_celery()
     FastAPIInstrumentor.instrument_app(app, excluded_urls="health,ready", exclude_spans=["send"])
+
+
+def _served_tls(settings: MasterSettings, metrics: MasterMetrics) -> "ServedTls | None":
+    if not settings.tls.enabled:
+        return None
+    # What reads certificates is heavy, too.
+    from ffrtmp.tls.serving import ServedTls
+
+    return ServedTls(settings.tls, metrics.registry)
 
 
 async def _prove_alive(farm: Farm, seconds: float) -> None:
@@ -101,19 +115,24 @@ async def _prove_alive(farm: Farm, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
-async def _serve(app: FastAPI, settings: MasterSettings) -> None:
+async def _serve(app: FastAPI, settings: MasterSettings, tls: "ServedTls | None") -> None:
     limits = with_open_files(settings.limits)
     metrics: MasterMetrics = app.state.metrics
     guard = Guard(limits=limits, count=lambda reason: metrics.refused.labels(reason=reason).inc())
-    servers = [uvicorn.Server(_config(app, settings, guard))]
+    servers = [uvicorn.Server(_config(app, settings, guard, tls))]
     if settings.health_port is not None:
         plain = uvicorn.Config(health_app(), port=settings.health_port, log_level="warning")
         servers.append(uvicorn.Server(plain))
+    _reread_on_hangup(tls)
+    watching = None if tls is None else asyncio.create_task(tls.watch())
     await asyncio.gather(*(server.serve() for server in servers))
+    if watching is not None:
+        watching.cancel()
 
 
-def _config(app: FastAPI, settings: MasterSettings, guard: Guard) -> uvicorn.Config:
-    tls = settings.tls
+def _config(
+    app: FastAPI, settings: MasterSettings, guard: Guard, tls: "ServedTls | None"
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=settings.host,
@@ -123,8 +142,18 @@ def _config(app: FastAPI, settings: MasterSettings, guard: Guard) -> uvicorn.Con
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         server_header=False,
         **guarded(guard),
-        ssl_certfile=tls.cert if tls.enabled else None,
-        ssl_keyfile=tls.key if tls.enabled else None,
-        ssl_ca_certs=str(tls.ca) if tls.mtls else None,
-        ssl_cert_reqs=ssl.CERT_REQUIRED if tls.mtls else ssl.CERT_NONE,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls.context,
     )
+
+
+def _reread_on_hangup(tls: "ServedTls | None") -> None:
+    """From now on SIGHUP reads the files of TLS again, where there are any."""
+    hangups = Hangups()
+
+    def handle() -> None:
+        if hangups.mean_stop():
+            signal.raise_signal(signal.SIGTERM)
+        elif tls is not None:
+            tls.reread()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, handle)

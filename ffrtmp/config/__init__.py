@@ -14,9 +14,10 @@ from ffrtmp.config.base import (
 from ffrtmp.config.loading import ConfigError, load
 from ffrtmp.config.master import MASTER_ENVIRONMENT, MasterSettings, MasterTls
 from ffrtmp.config.values import parse_duration
-from ffrtmp.config.worker import WORKER_ENVIRONMENT, ClientTls, WorkerSettings
+from ffrtmp.config.worker import INSECURE, WORKER_ENVIRONMENT, ClientTls, WorkerSettings
 
 __all__ = [
+    "INSECURE",
     "MASTER_ENVIRONMENT",
     "SETTINGS_VARIABLE",
     "WORKER_ENVIRONMENT",

@@ -26,14 +26,20 @@ class MasterTls(Settings):
     key: Path | None = None
     ca: Path | None = None
     mtls: bool = False
+    crl: Path | None = None
+    """Lists of revoked certificates, one for each authority in ``ca``."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         # The server would rather speak plainly than miss a certificate.
         if self.enabled and not (self.cert and self.key):
-            raise ValueError("serving HTTPS takes both cert and key")
-        if self.mtls and not (self.enabled and self.ca):
-            raise ValueError("asking clients for certificates (mtls) takes TLS and a ca")
+            raise ValueError("HTTPS takes a certificate and its key; give --cert and --key")
+        if self.mtls and not self.enabled:
+            raise ValueError("--mtls is a part of TLS; give --tls with --cert and --key too")
+        if self.mtls and not self.ca:
+            raise ValueError("--mtls asks clients for certificates of an authority; give --ca")
+        if self.crl and not self.mtls:
+            raise ValueError("--crl is about certificates of clients; give --mtls too")
         return self
 
 

@@ -13,7 +13,13 @@ WORKER_ENVIRONMENT = {
     "api_key": "FFMPEG_RTMP_API_KEY",
     "api_key_file": "FFMPEG_RTMP_API_KEY_FILE",
     "master_url": "MASTER_URL",
+    "tls.ca": "MASTER_CA",
+    "tls.insecure_skip_tls_verification": "FFRTMP_INSECURE_SKIP_TLS_VERIFICATION",
 }
+INSECURE = (
+    "WARNING: the master's certificate is not verified (insecure_skip_tls_verification): whoever "
+    "is on the way to it can answer in its place, read the API key and use it"
+)
 
 
 class ClientTls(Settings):
@@ -22,6 +28,8 @@ class ClientTls(Settings):
     cert: Path | None = None
     key: Path | None = None
     ca: Path | None = None
+    insecure_skip_tls_verification: bool = False
+    """Accept whatever certificate the master shows."""
 
 
 class WorkerSettings(Settings):

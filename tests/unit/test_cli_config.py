@@ -12,7 +12,8 @@ import yaml
 
 from cli.config import MASK, recommended
 from cli.main import run
-from ffrtmp.config import SETTINGS_VARIABLE, MasterSettings, WorkerSettings
+from ffrtmp.config import SETTINGS_VARIABLE, MasterSettings, MasterTls, WorkerSettings
+from ffrtmp.master import MTLS_HEALTH_PORT, with_health_port
 
 GIB = 1 << 30
 
@@ -51,6 +52,38 @@ def test_master_hands_its_settings_on_in_the_environment_alone(
     assert (settings.port, settings.db, settings.only) == (8081, "master.db", "api")
     assert (settings.node_timeout, settings.api_key) == (120.0, "from-environment")
     assert (settings.tls.enabled, settings.tls.cert) == (True, Path("c.pem"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--tls"], "give --cert and --key"),
+        (["--tls", "--cert", "c.pem"], "give --cert and --key"),
+        (["--mtls", "--ca", "ca.pem"], "give --tls"),
+        (["--tls", "--cert", "c.pem", "--key", "k.pem", "--mtls"], "give --ca"),
+        (["--tls", "--cert", "c.pem", "--key", "k.pem", "--crl", "crl.pem"], "give --mtls"),
+    ],
+)
+def test_half_of_tls_is_refused_by_the_flag_that_is_missing(
+    executed: list[tuple[list[str], dict[str, str]]],
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    said: str,
+) -> None:
+    assert run(["master", *flags]) == 2
+
+    assert said in capsys.readouterr().err
+    assert executed == []
+
+
+def test_health_has_a_port_of_its_own_wherever_certificates_are_asked() -> None:
+    tls = MasterTls(
+        enabled=True, mtls=True, cert=Path("c.pem"), key=Path("k.pem"), ca=Path("ca.pem")
+    )
+
+    assert with_health_port(MasterSettings()).health_port is None
+    assert with_health_port(MasterSettings(tls=tls)).health_port == MTLS_HEALTH_PORT
+    assert with_health_port(MasterSettings(tls=tls, health_port=5)).health_port == 5
 
 
 def test_order_and_preemption_are_strict_order_and_nobody_unless_the_flags_say_otherwise(
