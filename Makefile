@@ -66,6 +66,10 @@ test-full: $(INSTALLED) ## everything, the slow ones too
 test-chaos: $(INSTALLED) ## five minutes of random faults on a real farm (ARGS="--seed 1 --jobs 2000")
 	$(BIN)/python -m tests.chaos $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## over 5,000 requests made from /openapi.json
+	$(BIN)/pytest tests/security/test_openapi.py -q -s $(ARGS)
+
 .PHONY: simulate-order
 simulate-order: $(INSTALLED) ## 100,000 jobs on 100 nodes: waits per rank, inversions (ARGS="--max-wait 900")
 	@$(BIN)/python -m tests.order $(ARGS)

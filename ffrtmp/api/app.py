@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from ffrtmp import __version__, bootstrap, telemetry
 from ffrtmp.api import attempts, errors, health, jobs, keys, nodes, queues
+from ffrtmp.api.browsers import GuardedApp
 from ffrtmp.api.connections import Guard, guarded, with_open_files
 from ffrtmp.api.documents import DescribedApi
 from ffrtmp.api.heads import HeadLimit
@@ -63,7 +64,7 @@ def create_app(farm: Farm, settings: MasterSettings, metrics: MasterMetrics) -> 
 
 def health_app() -> FastAPI:
     """``GET /health`` and nothing else."""
-    app = FastAPI(openapi_url=None)
+    app = GuardedApp(openapi_url=None)
     errors.install(app)
     app.get("/health")(health.health)
     return app

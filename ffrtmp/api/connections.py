@@ -22,6 +22,7 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.server import ServerState
 
 from ffrtmp.api.bodies import SLOWEST_BYTES_PER_SECOND
+from ffrtmp.api.browsers import HEADERS
 from ffrtmp.api.heads import MAX_HEADER_BYTES, MAX_TARGET_BYTES, site_of
 from ffrtmp.config.limits import Limits
 
@@ -32,6 +33,7 @@ RETRY_SECONDS = 5
 TOO_MANY_REQUESTS = 429
 HEAD_TOO_LARGE = 431
 SEND_BUFFER_BYTES = 256 << 10
+FOR_BROWSERS = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
 SPARE_DESCRIPTORS = 256
 """Open files that are no connections: database, broker, logs."""
 MAX_HEAD_BYTES = MAX_TARGET_BYTES + MAX_HEADER_BYTES + (4 << 10)
@@ -223,7 +225,7 @@ class GuardedProtocol(H11Protocol):
         retry = f"Retry-After: {RETRY_SECONDS}\r\n" if status == TOO_MANY_REQUESTS else ""
         head = (
             f"HTTP/1.1 {status} {phrase}\r\nContent-Type: application/json\r\n{retry}"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n{FOR_BROWSERS}\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()

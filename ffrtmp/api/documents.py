@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from fastapi import FastAPI
 from pydantic import BaseModel
 
+from ffrtmp.api.browsers import GuardedApp
 from ffrtmp.schemas.base import Answer, Wire
 
 
-class DescribedApi(FastAPI):
+class DescribedApi(GuardedApp):
     """An app whose document says what its fields are."""
 
     def openapi(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from ffrtmp.api.body import UnusableBody
 from ffrtmp.domain.errors import (
@@ -53,6 +54,8 @@ HTTP_CODES = {
     415: "unsupported",
     422: "invalid",
 }
+METHOD_NOT_ALLOWED = 405
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 RETRY_AFTER_SECONDS = 2
 CONTENT_TYPE = ", sent with Content-Type: application/json"
 MAX_SHOWN = 500
@@ -134,15 +137,28 @@ def _text(item: Mapping[str, object]) -> str:
     return str(item["msg"]).removeprefix("Value error, ")[:MAX_SHOWN]
 
 
-def _http(_request: Request, error: Exception) -> Response:
+def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
+    headers = dict(error.headers or {})
+    if error.status_code == METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods_at(request))
     return error_response(
         error.status_code,
         HTTP_CODES.get(error.status_code, "http"),
         str(error.detail),
         field=error.field if isinstance(error, UnusableBody) else None,
-        headers=dict(error.headers or {}),
+        headers=headers,
     )
+
+
+def _methods_at(request: Request) -> Sequence[str]:
+    """What the path of the request can be asked for; several routes may share it."""
+    return [method for method in METHODS if _is_answered(request, method)]
+
+
+def _is_answered(request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

@@ -147,7 +147,11 @@ def events(job: SeenJob, farm: FarmDep, _caller: JobReader) -> EventList:
     return EventList(events=[wire.event_answer(event) for event in farm.jobs.events(job)])
 
 
-@router.get("/jobs/{job}/logs", response_model=LogAnswer)
+@router.get(
+    "/jobs/{job}/logs",
+    response_model=LogAnswer,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
 def logs(
     job: SeenJob, farm: FarmDep, _caller: JobReader, query: Annotated[LogQuery, Query()]
 ) -> LogAnswer | StreamingResponse:

@@ -22,6 +22,7 @@ from ffrtmp.schemas.base import (
     Answer,
     Count,
     Facts,
+    Moment,
     Name,
     Ordinal,
     Text,
@@ -111,7 +112,8 @@ class ClaimAnswer(Answer):
 
 Sha256 = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
 Lease = Annotated[Token, Field(min_length=16, max_length=128)]
-Size = Annotated[StrictInt, Field(ge=0, le=1 << 60)]
+Size = Annotated[StrictInt, Field(ge=0, lt=1 << 53)]
+"""Bytes, as many as every reader of JSON tells apart."""
 
 
 class CommitRequest(Wire):
@@ -184,7 +186,7 @@ class ResultRequest(Wire):
     size: Size | None = None
     sha256: Sha256 | None = None
     logs: Annotated[Text, Field(max_length=MAX_LOG_BYTES + 4096)] = ""
-    completed_at: datetime | None = None
+    completed_at: Moment | None = None
 
     @model_validator(mode="after")
     def _failure_says_why(self) -> Self:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -63,6 +64,15 @@ def _seconds(value: object) -> object:
     return value
 
 
+def _moment(value: object) -> object:
+    # Pydantic would read a number as seconds since 1970.
+    if isinstance(value, str) and not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", value):
+        raise ValueError("is a time such as 2026-01-31T12:00:00Z")
+    if isinstance(value, bool | int | float):
+        raise ValueError("is a time such as 2026-01-31T12:00:00Z, not a number")
+    return value
+
+
 def _without_nul(value: str) -> str:
     # PostgreSQL keeps no NUL in a text.
     return value.replace("\x00", "\ufffd")
@@ -109,6 +119,8 @@ FrameRate = Annotated[
     BeforeValidator(_number_text, json_schema_input_type=float | str),
     text_of(frame_rate),
 ]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment, json_schema_input_type=AwareDatetime)]
+"""RFC 3339, with its zone."""
 Name = Annotated[StrictStr, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 

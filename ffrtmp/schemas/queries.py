@@ -5,7 +5,6 @@ from typing import Annotated
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     Field,
     ValidationInfo,
     field_validator,
@@ -13,7 +12,7 @@ from pydantic import (
 
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.ranking import Priority, Queue
-from ffrtmp.schemas.base import MAX_COUNT, Name, Wire
+from ffrtmp.schemas.base import MAX_COUNT, Moment, Name, Wire
 
 MAX_PAGE = 1000
 
@@ -34,7 +33,7 @@ class JobQuery(Wire):
     node: Name | None = Field(None, description="Id, name or address.")
     scenario: Name | None = None
     owner: Name | None = Field(None, description="Name of the key that submitted them.")
-    since: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = Field(
+    since: Annotated[Moment, AfterValidator(_in_utc)] | None = Field(
         None, description="Submitted then or later; RFC 3339 with its zone."
     )
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 100

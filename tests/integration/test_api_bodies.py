@@ -77,6 +77,9 @@ def test_text_beyond_ascii_is_kept_as_it_is(api: Api) -> None:
         ("limit=1001", "limit"),
         ("cursor=x", "cursor"),
         ("since=yesterday", "since"),
+        ("since=0.5", "since"),
+        ("since=1700000000", "since"),
+        ("since=2026-01-01", "since"),
         ("since=2026-01-01T00:00:00", "since"),
         ("since=9999-12-31T23:59:59-23:59", "since"),
         ("since=0001-01-01T00:00:00%2B23:59", "since"),
@@ -148,6 +151,8 @@ def test_node_that_no_answer_could_show_is_not_registered(
         ("/claims", {"claim_id": '"' + "\\u0000" * 16 + '"'}, "claim_id"),
         ("/results", {"attempt": HUGE}, "attempt"),
         ("/results", {"exit_code": HUGE}, "exit_code"),
+        ("/results", {"size": str(1 << 53)}, "size"),
+        ("/results", {"completed_at": "1700000000"}, "completed_at"),
         ("/results", {"status": '"COMPLETED"'}, "status"),
     ],
 )

@@ -36,3 +36,15 @@ def target(attacked_node: Target) -> Target:
 def web() -> Iterator[WebServer]:
     with web_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def lone_master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Master]:
+    """Without a node of its own: what it accepts waits. It lets anybody ask often."""
+    often = {"requests_per_minute", "node_requests_per_minute", "anonymous_requests_per_minute"}
+    limits = dict.fromkeys(often, 1_000_000)
+    running = Master(tmp_path_factory.mktemp("lone"), limits=limits)
+    try:
+        yield running
+    finally:
+        running.close()

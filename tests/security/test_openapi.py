@@ -1,0 +1,82 @@
+"""What the API does is what /openapi.json says, whatever it is asked."""
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration.agents import KEY, Master
+from tests.security.described import Fuzzed, fuzz
+
+OPEN = {"/health", "/ready", "/openapi.json"}
+NO_CREDENTIALS: list[dict[str, str]] = [
+    {},
+    {"Authorization": "Bearer x"},
+    {"Authorization": "Bearer"},
+    {"Authorization": KEY},
+    {"Authorization": f"Basic {KEY}"},
+    {"X-Api-Key": KEY},
+    {"Cookie": f"key={KEY}"},
+]
+UUID = "0198c0de-0000-7000-8000-000000000001"
+
+
+def fuzzed(master: Master, folder: Path, *arguments: str) -> Fuzzed:
+    """With a node of the run's own, which the run does not remove."""
+    node = httpx.post(
+        f"{master.url}/nodes/register",
+        json={"address": folder.name},
+        headers={"Authorization": f"Bearer {KEY}"},
+    ).json()
+    token = node["node_token"]
+    return fuzz(master.url, folder, *arguments, "--exclude-method", "DELETE", key=KEY, token=token)
+
+
+def place(path: str) -> str:
+    """A path of this form, to what is not there."""
+    return re.sub(r"{(\w+)}", lambda part: {"job": UUID, "number": "1"}.get(part[1], "x"), path)
+
+
+def test_every_route_that_is_not_open_refuses_whoever_has_no_credential(
+    lone_master: Master,
+) -> None:
+    with httpx.Client(base_url=lone_master.url, timeout=30) as http:
+        routes = [
+            (method, path)
+            for path, methods in http.get("/openapi.json").json()["paths"].items()
+            for method in methods
+            if path not in OPEN
+        ]
+        answers = {
+            (method, path, str(headers)): http.request(
+                method, f"{place(path)}?api_key={KEY}", headers=headers
+            ).status_code
+            for method, path in routes
+            for headers in NO_CREDENTIALS
+        }
+
+    assert len(routes) > 25
+    assert {asked: status for asked, status in answers.items() if status != 401} == {}
+
+
+def test_answers_are_those_that_the_document_describes(lone_master: Master, tmp_path: Path) -> None:
+    run = fuzzed(lone_master, tmp_path / "some", "--phases", "fuzzing", "-n", "5", "--seed", "1")
+
+    assert run.failures == [], run.said
+    assert run.requests > 100
+    assert run.accepted["POST /nodes/register"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_five_thousand_requests_are_answered_as_described(
+    lone_master: Master, tmp_path: Path
+) -> None:
+    phases = ("--phases", "examples,coverage,fuzzing")
+    run = fuzzed(lone_master, tmp_path / "many", *phases, "-n", "150", "--seed", "2")
+
+    assert run.failures == [], run.said
+    assert run.requests > 5000
+    assert lone_master.popen.poll() is None
+    assert all(run.accepted.get(route, 0) > 0 for route in ("POST /jobs", "POST /claims")), run
