@@ -33,6 +33,10 @@ class FarmPolicy:
     omissions_until_lost: int = 2
     """Heartbeats that may leave a lease out before it counts as lost."""
 
+    max_pending: int | None = None
+    """Pending jobs of all owners that a submit may lead to; None for any number."""
+    max_pending_per_owner: int | None = None
+
     def stall_after(self, queue: Queue) -> float:
         """Seconds without progress that a queue allows."""
         return self.live_stall_seconds if queue is Queue.LIVE else self.stall_seconds

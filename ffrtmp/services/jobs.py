@@ -18,6 +18,7 @@ from ffrtmp.services.context import Context
 from ffrtmp.services.endings import Ending, end_attempt
 from ffrtmp.services.pauses import Pauses
 from ffrtmp.services.preemption import Preemption
+from ffrtmp.services.quota import Quota
 from ffrtmp.services.room import gpus_with_room
 from ffrtmp.store.engine import Transaction
 from ffrtmp.store.jobs import JobFilter
@@ -48,6 +49,7 @@ class JobService:
         self._context = context
         self._pauses = Pauses(context)
         self._preemption = Preemption(context, self._pauses)
+        self._quota = Quota(context)
 
     def submit(
         self,
@@ -57,7 +59,8 @@ class JobService:
         trace_parent: str | None = None,
         idempotency: Idempotency | None = None,
     ) -> Sequence[Job]:
-        """Store all jobs with their first events, or none; then ring, once each.
+        """Store all jobs with their first events, or none; then ring, once each. QueueFull where
+        too many wait.
 
         The same idempotency again returns the first jobs; IdempotencyMismatch for another body.
         """
@@ -223,6 +226,7 @@ class JobService:
             earlier = _earlier(tx, owner, idempotency) if idempotency else None
             if earlier is not None:
                 return earlier, False
+            self._quota.take(tx, owner, len(requests))
             jobs = [self._insert(tx, request, owner, trace_parent) for request in requests]
             if idempotency:
                 tx.submissions.remember(

@@ -264,6 +264,15 @@ class Jobs:
         query = sa.select(jobs.c.status, sa.func.count()).group_by(jobs.c.status)
         return {row[0]: row[1] for row in self._db.execute(query)}
 
+    def count_pending(self, owner: str, *, most: int) -> int:
+        """How many jobs of an owner wait, counted up to ``most``."""
+        waiting = sa.select(sa.literal(1)).where(jobs.c.owner == owner, PENDING).limit(most)
+        return int(
+            self._db.execute(
+                sa.select(sa.func.count()).select_from(waiting.subquery())
+            ).scalar_one()
+        )
+
     def finished_before(self, moment: datetime, *, limit: int) -> Sequence[str]:
         """Ids of old finished jobs, held until the transaction ends: none is retried meanwhile."""
         query = (
