@@ -14,6 +14,7 @@ from http import HTTPStatus
 
 from ffrtmp.client import (
     ClientError,
+    MasterBusy,
     MasterNotTrusted,
     MasterRefused,
     MasterUnavailable,
@@ -113,6 +114,10 @@ def _of_unavailable(error: Exception) -> Ending:
     return Ending(ExitCode.UNREACHABLE, f"the master cannot now: {error}; try again in a moment")
 
 
+def _of_busy(error: Exception) -> Ending:
+    return Ending(ExitCode.FAILED, f"the master has too much to do: {error}; try again later")
+
+
 def _of_refusal(error: Exception) -> Ending:
     status = error.status if isinstance(error, MasterRefused) else 0
     match status:
@@ -135,6 +140,7 @@ _ENDINGS: tuple[tuple[type[Exception], Callable[[Exception], Ending]], ...] = (
     (TlsFileError, _of_tls_file),
     (MasterNotTrusted, _of_not_trusted),
     (MasterUnreachable, _of_unreachable),
+    (MasterBusy, _of_busy),
     (MasterUnavailable, _of_unavailable),
     (ClientError, _of_refusal),
     (OSError, _of_system),

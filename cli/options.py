@@ -12,6 +12,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
 import typer
 
 from cli.exits import UsageError
+from cli.patience import Patience
 from cli.render import say
 from ffrtmp.client import Connection, MasterClient
 from ffrtmp.config import INSECURE, WORKER_ENVIRONMENT, WorkerSettings, load
@@ -120,7 +121,9 @@ class Session:
         settings = self.settings()
         warn_of_insecure(settings)
         try:
-            return MasterClient(Connection.of(settings, key=settings.api_key))
+            return MasterClient(
+                Connection.of(settings, key=settings.api_key), outlast=Patience().outlast
+            )
         except TlsFileError as error:
             raise UsageError(f"{error}; check --ca, --cert and --key") from error
 

@@ -4,13 +4,13 @@ ClientError
 ├── MasterUnreachable   no answer
 │   ├── AnswerLost      cut or timed out after the request was sent: it may have been carried out
 │   └── MasterNotTrusted  TLS: its certificate is not accepted here, or ours not there
-├── MasterUnavailable   502, 503, 504, 507: it answered that it cannot now
+├── MasterUnavailable   408, 502, 503, 504, 507: it answered that it cannot now
+│   └── MasterBusy      429: too much was asked of it; says how long to wait
 └── MasterRefused       any other 4xx or 5xx, with the master's own code, message and field
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -47,7 +47,7 @@ from ffrtmp.tls.trust import refusal
 
 A = TypeVar("A", bound=BaseModel)
 DEFAULT_TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-CANNOT_NOW = (502, 503, 504, 507)
+CANNOT_NOW = (408, 502, 503, 504, 507)
 NEVER_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -90,13 +90,29 @@ class MasterUnavailable(MasterRefused):
     """The master answered that it cannot now; ask again."""
 
 
+@dataclass
+class MasterBusy(MasterUnavailable):
+    """The master answered that this is too much for now; ask again in ``wait_seconds``."""
+
+    wait_seconds: float = 1.0
+
+
 class MasterClient:
     """One connection pool to one master; safe to share between threads.
 
     TlsFileError where its TLS files cannot be used.
+
+    ``outlast`` is given what a busy master answered, waits, and says whether to ask again.
     """
 
-    def __init__(self, to: Connection, *, timeout: httpx.Timeout = DEFAULT_TIMEOUT) -> None:
+    def __init__(
+        self,
+        to: Connection,
+        *,
+        timeout: httpx.Timeout = DEFAULT_TIMEOUT,
+        outlast: Callable[[MasterBusy], bool] = lambda _busy: False,
+    ) -> None:
+        self._outlast = outlast
         headers = {"Authorization": f"Bearer {to.key}"} if to.key else {}
         self._to = to
         self._http = httpx.Client(
@@ -110,12 +126,7 @@ class MasterClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -302,7 +313,18 @@ class MasterClient:
         return _parsed(answer, self._send(method, path, **request))
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        headers = request.pop("headers", {})
+        while True:
+            try:
+                return self._send_once(method, path, **request)
+            except MasterBusy as busy:
+                # Nothing was done, so that any request may be repeated.
+                if not self._outlast(busy):
+                    raise
+
+    def _send_once(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, **request: Any
+    ) -> httpx.Response:
+        headers = dict(headers or {})
         propagate.inject(headers)
         try:
             response = self._http.request(method, path, headers=headers, **request)
@@ -337,12 +359,16 @@ def _parsed(answer: type[A], response: httpx.Response) -> A:
 
 
 def _refusal(response: httpx.Response) -> MasterRefused:
-    kind = MasterUnavailable if response.status_code in CANNOT_NOW else MasterRefused
+    status = response.status_code
     try:
         error = ErrorAnswer.model_validate_json(response.content).error
+        said = (status, error.code, error.message, error.field)
     except ValidationError:
-        return kind(response.status_code, "http", f"HTTP {response.status_code}")
-    return kind(response.status_code, error.code, error.message, error.field)
+        said = (status, "http", f"HTTP {status}", None)
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        wait = response.headers.get("Retry-After", "")
+        return MasterBusy(*said, wait_seconds=float(wait) if wait.isdecimal() else 1.0)
+    return MasterUnavailable(*said) if status in CANNOT_NOW else MasterRefused(*said)
 
 
 def _segment(text: str) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from ffrtmp.client import ClientError
+from ffrtmp.client import ClientError, MasterRefused
 from ffrtmp.schemas import LogChunk
 from workers.ledger import Held
+from workers.registration import may_pass
 from workers.threads import start_thread
 
 INTERVAL_SECONDS = 1.0
@@ -49,5 +50,9 @@ def _feed(
             body = LogChunk(lease=held.lease, offset=offset, text=text)
             client.append_log(held.job_id, held.number, body)
             offset += len(text)
+        except MasterRefused as refused:
+            if not may_pass(refused):
+                log.info("the log of %s is not followed any more: %s", held, refused)
+                return
         except ClientError as error:
             log.debug("log of %s not sent: %s", held, error)

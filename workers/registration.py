@@ -13,7 +13,7 @@ from workers.backoff import jittered_delays
 from workers.errors import AddressTaken, AgentError, KeyRefused, RegistrationRefused
 from workers.tracing import span
 
-UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, TOO_MANY, SERVER_ERROR = 401, 403, 404, 429, 500
+UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, SERVER_ERROR = 401, 403, 404, 500
 log = logging.getLogger(__name__)
 
 
@@ -134,7 +134,7 @@ def must_register_again(refused: MasterRefused) -> bool:
 
 def may_pass(refused: MasterRefused) -> bool:
     """True where the same request may be answered otherwise later."""
-    return refused.status >= SERVER_ERROR or refused.status == TOO_MANY
+    return isinstance(refused, MasterUnavailable) or refused.status >= SERVER_ERROR
 
 
 def _session_of(answer: RegistrationAnswer) -> Session:

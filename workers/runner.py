@@ -28,6 +28,7 @@ from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.limits.attempt import Enforced, Limiter
 from workers.log_feed import feeding
 from workers.reading import reading
+from workers.registration import may_pass
 from workers.remote.items import Whole
 from workers.remote.stores import Stores
 from workers.running import ENCODING, Encode, Running, check_not_stopped
@@ -304,10 +305,10 @@ class Runner:
             try:
                 self._client.release(work.claim.job_id, work.claim.attempt, body)
                 return
-            except MasterRefused as refused:
-                log.warning("attempt %s was not released: %s", work.held, refused)
-                return
             except ClientError as error:
+                if isinstance(error, MasterRefused) and not may_pass(error):
+                    log.warning("attempt %s was not released: %s", work.held, error)
+                    return
                 log.warning("attempt %s is not released yet: %s", work.held, error)
                 time.sleep(RELEASE_PAUSE_SECONDS)
 

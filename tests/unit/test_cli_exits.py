@@ -62,7 +62,7 @@ def master(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInMaster]:
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(401, 5), (403, 5), (404, 4), (409, 1), (422, 2), (500, 1), (503, 3)],
+    [(401, 5), (403, 5), (404, 4), (409, 1), (413, 1), (422, 2), (500, 1), (503, 3)],
 )
 def test_each_answer_of_the_master_has_its_exit_code_and_one_line(
     master: StandInMaster, capsys: pytest.CaptureFixture[str], status: int, code: int
