@@ -69,6 +69,7 @@ class FarmPlan:
             "flower_password": self.master.flower_password,
             "metrics_urls": self.metrics_urls(),
             "api_key": self.master.api_key,
+            "ca": self.connection().ca,
             "data_dir": str(self.folder.path),
             "processes": pids,
         }
@@ -97,13 +98,14 @@ def settle(
     """Fill in what the settings leave open: key, password, ports, an address per node."""
     if master.port:
         require_free(master.host, master.port, flag="--port")
-    api, metrics, flower, *agent_metrics = free_ports(3 + workers)
+    api, metrics, flower, health, *agent_metrics = free_ports(4 + workers)
     settled = master.model_copy(
         update={
             "port": master.port or api,
             "data_dir": folder.path,
             "metrics_port": metrics,
             "flower_port": master.flower_port or flower,
+            "health_port": master.health_port or (health if master.tls.mtls else None),
             "flower_password": master.flower_password
             or secrets.token_urlsafe(FLOWER_PASSWORD_BYTES),
             "api_key": master.api_key or folder.api_key(),

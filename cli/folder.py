@@ -40,6 +40,11 @@ class FarmFolder:
         """Where outputs go that name no path of their own."""
         return self.path / "output"
 
+    @property
+    def certificates(self) -> Path:
+        """The farm's own authority, where it serves HTTPS with certificates of its own."""
+        return self.path / "certs"
+
     def agent(self, number: int) -> Path:
         """State of the agent of that number: its identity and its spool."""
         return self.path / "agents" / str(number)
