@@ -99,6 +99,13 @@ class MasterFlags:
     insecure: Annotated[
         bool | None, typer.Option("--insecure", help="listen beyond loopback without a key")
     ] = None
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trusted-proxy",
+            help="network such as 10.0.0.7/32 whose X-Forwarded-For is believed; again for more",
+        ),
+    ] = None
     health_port: Annotated[
         int | None, typer.Option(help="loopback port that answers /health only")
     ] = None
@@ -213,6 +220,7 @@ def master_settings(
 ) -> MasterSettings:
     """The ``master:`` section, settled; ConfigError names what is wrong."""
     flags = _merged(*groups) | more
+    flags["trusted_proxies"] = flags.pop("trusted_proxy", None) or None
     _rename(flags, "tls", "tls.enabled")
     _rename(flags, "mtls", "tls.mtls")
     _rename(flags, "crl", "tls.crl")

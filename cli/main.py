@@ -6,7 +6,21 @@ from typing import NoReturn
 
 import typer
 
-from cli import config, demo, doctor, drain, jobs, keys, logs, nodes, processes, queues, submit, up
+from cli import (
+    config,
+    demo,
+    doctor,
+    drain,
+    events,
+    jobs,
+    keys,
+    logs,
+    nodes,
+    processes,
+    queues,
+    submit,
+    up,
+)
 from cli.certs import commands as certs
 from cli.exits import EXPECTED_ERRORS, ExitCode, UsageError, ending_of
 from cli.options import Session, group_callback, with_session
@@ -28,6 +42,7 @@ up.add_to(app)
 demo.add_to(app)
 processes.add_to(app)
 doctor.add_to(app)
+events.add_to(app)
 submit.add_to(jobs.app)
 logs.add_to(jobs.app)
 drain.add_to(nodes.app)

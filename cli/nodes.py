@@ -50,6 +50,14 @@ def undrain(session: Session, node: NodeArgument) -> None:
 
 @app.command()
 @with_session
+def revoke(session: Session, node: NodeArgument) -> None:
+    """End a node's token at once and run its jobs elsewhere; remove lets it come back."""
+    with session.client() as master:
+        show_node(session, master.revoke_node(node))
+
+
+@app.command()
+@with_session
 def remove(session: Session, node: NodeArgument) -> None:
     """Forget a node; drain it first if it works."""
     with session.client() as master:
@@ -110,7 +118,8 @@ def _abilities(capabilities: Iterable[str]) -> str:
 
 def _reason(node: NodeAnswer) -> str:
     aside = [f"{one.id} {one.set_aside}" for one in node.devices if one.set_aside]
-    return "; ".join([node.drain_reason, *aside] if node.drain_reason else aside)
+    said = [node.drain_reason, "revoked" if node.revoked_at else None, *aside]
+    return "; ".join(reason for reason in said if reason)
 
 
 def _row(node: NodeAnswer) -> tuple[object, ...]:

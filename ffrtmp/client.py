@@ -27,6 +27,7 @@ from ffrtmp.schemas import (
     CommitRequest,
     ErrorAnswer,
     EventList,
+    FarmEventList,
     Heartbeat,
     HeartbeatAnswer,
     JobAnswer,
@@ -224,6 +225,11 @@ class MasterClient:
         """GET /queues."""
         return self._ask(QueueList, "GET", "/queues")
 
+    def history(self, **filters: str | int | None) -> FarmEventList:
+        """GET /events: one page. Filters: kind job node since limit cursor."""
+        chosen = {name: value for name, value in filters.items() if value is not None}
+        return self._ask(FarmEventList, "GET", "/events", params=chosen)
+
     # keys
 
     def create_key(
@@ -266,6 +272,10 @@ class MasterClient:
     def undrain(self, node: str) -> NodeAnswer:
         """POST /nodes/{id}/undrain."""
         return self._ask(NodeAnswer, "POST", f"/nodes/{_segment(node)}/undrain")
+
+    def revoke_node(self, node: str) -> NodeAnswer:
+        """POST /nodes/{id}/revoke."""
+        return self._ask(NodeAnswer, "POST", f"/nodes/{_segment(node)}/revoke")
 
     def remove_node(self, node: str) -> None:
         """DELETE /nodes/{id}."""

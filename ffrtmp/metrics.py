@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, start_http_server
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ffrtmp.domain.access import Refusal
 from ffrtmp.domain.errors import FarmError
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.node import NodeStatus
@@ -40,6 +41,8 @@ class MasterMetrics:
     """Claims by ``result``: success, no_jobs, error."""
     refused: Counter
     """Requests and connections beyond a limit, by ``reason``, one of REFUSALS."""
+    auth_failures: Counter
+    """Requests that were not let in, by ``reason``, a domain.access.Refusal."""
 
 
 def master_metrics(read_snapshot: Callable[[], Mapping[str, Any]]) -> MasterMetrics:
@@ -64,7 +67,17 @@ def master_metrics(read_snapshot: Callable[[], Mapping[str, Any]]) -> MasterMetr
     )
     for reason in REFUSALS:
         refused.labels(reason=reason)
-    return MasterMetrics(registry=registry, schedule_attempts=attempts, refused=refused)
+    failures = Counter(
+        "ffrtmp_master_auth_failures",
+        "Requests without a credential that opens what they ask for",
+        ["reason"],
+        registry=registry,
+    )
+    for failure in Refusal:
+        failures.labels(reason=failure)
+    return MasterMetrics(
+        registry=registry, schedule_attempts=attempts, refused=refused, auth_failures=failures
+    )
 
 
 def serve_metrics(port: int, registry: CollectorRegistry, host: str = "127.0.0.1") -> int:

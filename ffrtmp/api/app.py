@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,14 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from ffrtmp import __version__, bootstrap, telemetry
-from ffrtmp.api import attempts, errors, health, jobs, keys, nodes, queues
+from ffrtmp.api import attempts, errors, events, health, jobs, keys, nodes, queues
 from ffrtmp.api.browsers import GuardedApp
 from ffrtmp.api.connections import Guard, guarded, with_open_files
 from ffrtmp.api.documents import DescribedApi
 from ffrtmp.api.heads import HeadLimit
 from ffrtmp.api.load import Load
+from ffrtmp.api.refusals import Refusals, keep_history, write_due
+from ffrtmp.api.suspects import Suspects
 from ffrtmp.config import MasterSettings
 from ffrtmp.domain.errors import FarmError
 from ffrtmp.hangup import Hangups
@@ -41,9 +44,14 @@ def create_app(farm: Farm, settings: MasterSettings, metrics: MasterMetrics) -> 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         seconds = min(BEAT_SECONDS, settings.scheduler_interval / 2)
-        beating = asyncio.create_task(_prove_alive(farm, seconds))
+        tasks = [
+            asyncio.create_task(_prove_alive(farm, seconds)),
+            asyncio.create_task(keep_history(farm, refusals)),
+        ]
         yield
-        beating.cancel()
+        for task in tasks:
+            task.cancel()
+        await run_in_threadpool(write_due, farm, refusals)
 
     app = DescribedApi(
         title="ffrtmp",
@@ -52,13 +60,17 @@ def create_app(farm: Farm, settings: MasterSettings, metrics: MasterMetrics) -> 
         lifespan=lifespan,
     )
     app.state.farm, app.state.settings, app.state.metrics = farm, settings, metrics
+    app.state.suspects = Suspects()
+    refusals = Refusals(counter=metrics.auth_failures, now=time.monotonic)
+    app.state.refusals = refusals
     app.state.load = load = Load(limits=settings.limits)
     errors.install(app)
     # A farm without a key has strangers only, whom its routes let in.
     has_key = settings.api_key is not None
     app.add_middleware(HeadLimit, admit=load.admit_stranger if has_key else None)
-    for module in (jobs, nodes, queues, keys, attempts, health):
-        app.include_router(module.router, responses=errors.ANY_REFUSAL)
+    routers = [module.router for module in (jobs, nodes, queues, keys, events, attempts, health)]
+    for router in (*routers, nodes.spoken):
+        app.include_router(router, responses=errors.ANY_REFUSAL)
     return app
 
 
@@ -142,6 +154,9 @@ def _config(
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         server_header=False,
+        # Unless told so it would let anybody on this host say whose address a request is from.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
         **guarded(guard),
         ssl_context_factory=None if tls is None else lambda _config, _default: tls.context,
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response, status
 
 from ffrtmp.api import wire
-from ffrtmp.api.auth import GuardedRoute, SpeakingNode, speaks_for
+from ffrtmp.api.auth import NodeRoute, SpeakingNode, speaks_for
 from ffrtmp.api.bodies import KIB, takes
 from ffrtmp.api.state import FarmDep, MetricsDep
 from ffrtmp.domain.attempt import Outcome, Report
@@ -22,7 +22,7 @@ from ffrtmp.schemas import (
 )
 from ffrtmp.services.attempts import Claim
 
-router = APIRouter(tags=["attempts"], route_class=GuardedRoute)
+router = APIRouter(tags=["attempts"], route_class=NodeRoute)
 
 JobId = Annotated[str, Path(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Number = Annotated[int, Path(ge=1, lt=1 << 31)]

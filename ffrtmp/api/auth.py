@@ -1,5 +1,6 @@
 """Who speaks: a key for people and registrations, a node token for everything a node does."""
 
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any
 
@@ -9,9 +10,17 @@ from starlette.concurrency import run_in_threadpool
 
 from ffrtmp.api.body import StrictRoute
 from ffrtmp.api.heads import address_of
-from ffrtmp.api.state import FarmDep, JobReference, farm_of, load_of, settings_of
+from ffrtmp.api.refusals import Refusals
+from ffrtmp.api.state import (
+    FarmDep,
+    JobReference,
+    farm_of,
+    load_of,
+    settings_of,
+    suspects_of,
+)
 from ffrtmp.domain.access import ANYONE, Caller, Deed, Refusal, hash_of
-from ffrtmp.domain.errors import Forbidden, NotFound, Unauthenticated
+from ffrtmp.domain.errors import Forbidden, NotFound, TooMany, Unauthenticated
 from ffrtmp.domain.node import Node
 
 SCHEME = "bearer"
@@ -31,11 +40,33 @@ class GuardedRoute(StrictRoute):
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            speaker = request.state.speaker = await run_in_threadpool(identify, request)
-            load_of(request).admit(speaker, address=address_of(request.scope))
-            return await handle(request)
+            try:
+                speaker = request.state.speaker = await run_in_threadpool(self.identify, request)
+                load_of(request).admit(speaker, address=address_of(request.scope))
+                return await handle(request)
+            except Unauthenticated as error:
+                note_refused(request, error.reason, name=error.name)
+                raise
+            except Forbidden:
+                note_refused(request, Refusal.ROLE)
+                raise
 
         return guarded
+
+    def identify(self, request: Request) -> Caller | Node:
+        """Whose credential a request carries; Unauthenticated, or TooMany where wrong ones came
+        from its address until just now."""
+        return identify(request)
+
+
+class NodeRoute(GuardedRoute):
+    """A route for nodes: the key of the settings is none of theirs and is not looked at, so wrong
+    tokens are no guesses and make nobody wait. A farm's worth of nodes behind one address may be
+    forgotten at once, and each has to hear it."""
+
+    def identify(self, request: Request) -> Caller | Node:
+        """Whose token a request carries; Unauthenticated."""
+        return identify_node(request)
 
 
 def bearer(request: Request) -> str | None:
@@ -52,10 +83,60 @@ def bearer(request: Request) -> str | None:
 
 
 def identify(request: Request) -> Caller | Node:
-    """Whose credential a request carries; Unauthenticated."""
+    """Who speaks where keys are asked for. What comes from an address with wrong ones is only
+    looked at for keys and tokens that the farm made, which nobody guesses: neighbours of whoever
+    guesses go on, and the guesser hears the same of a right key as of a wrong one."""
+    address, suspects = address_of(request.scope), suspects_of(request)
+    now = time.monotonic()
+    wait_seconds = suspects.wait_seconds(address, now=now)
+    try:
+        return _identify(request, is_guess=wait_seconds > 0)
+    except Unauthenticated as error:
+        if error.reason is Refusal.MISSING:
+            raise
+        if wait_seconds > 0:
+            # The same for a right key that was not looked at.
+            note_refused(request, Refusal.THROTTLED)
+            raise TooMany(
+                "too many wrong credentials from this address; wait and send a right one",
+                retry_after_seconds=wait_seconds,
+            ) from error
+        suspects.note_wrong(address, now=now)
+        load_of(request).admit_stranger(address)
+        raise
+
+
+def identify_node(request: Request) -> Caller | Node:
+    """Who speaks where node tokens are asked for."""
+    try:
+        return _identify(request, is_guess=True)
+    except Unauthenticated as error:
+        if error.reason is not Refusal.MISSING:
+            load_of(request).admit_stranger(address_of(request.scope))
+        raise
+
+
+def note_refused(request: Request, reason: Refusal, *, name: str | None = None) -> None:
+    """Count that a request was not let in."""
+    refusals: Refusals = request.app.state.refusals
+    route = getattr(request.scope.get("route"), "path", "")
+    refusals.note(
+        reason,
+        address=address_of(request.scope),
+        name=name or _name_of(getattr(request.state, "speaker", None)),
+        route=f"{request.method} {route}",
+    )
+
+
+def _name_of(speaker: Caller | Node | None) -> str | None:
+    return None if speaker is None else speaker.name
+
+
+def _identify(request: Request, *, is_guess: bool) -> Caller | Node:
     key = settings_of(request).api_key
     bootstrap = None if key is None else hash_of(key)
-    return farm_of(request).access.identify(bearer(request), bootstrap=bootstrap)
+    credential = bearer(request)
+    return farm_of(request).access.identify(credential, bootstrap=bootstrap, is_guess=is_guess)
 
 
 def may(deed: Deed) -> Callable[..., Awaitable[Caller]]:

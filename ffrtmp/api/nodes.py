@@ -12,6 +12,7 @@ from ffrtmp.api.auth import (
     FarmReader,
     GuardedRoute,
     NodeReader,
+    NodeRoute,
     Operator,
     Registrant,
     SpeakingNode,
@@ -43,6 +44,8 @@ from ffrtmp.services.farm import Farm
 from ffrtmp.services.nodes import Beat, NodeView
 
 router = APIRouter(tags=["nodes"], route_class=GuardedRoute)
+spoken = APIRouter(tags=["nodes"], route_class=NodeRoute)
+"""What nodes themselves say."""
 
 EVERY_CPU_CODEC = capabilities((Hardware.CPU, codec) for codec in Codec)
 
@@ -107,7 +110,7 @@ def register(
     )
 
 
-@router.post("/nodes/{node_id}/heartbeat")
+@spoken.post("/nodes/{node_id}/heartbeat")
 @takes(body_bytes=1024 * KIB)
 def heartbeat(
     node_id: str, body: Heartbeat, farm: FarmDep, settings: SettingsDep, node: SpeakingNode
@@ -185,6 +188,12 @@ def drain(
 def undrain(node: NodeReference, farm: FarmDep, caller: Operator) -> NodeAnswer:
     """The node takes work again."""
     return _answer(farm, farm.nodes.undrain(node, by=caller.name))
+
+
+@router.post("/nodes/{node}/revoke")
+def revoke(node: NodeReference, farm: FarmDep, caller: Operator) -> NodeAnswer:
+    """The node's token opens nothing any more; its jobs run elsewhere."""
+    return _answer(farm, farm.nodes.revoke(node, by=caller.name))
 
 
 @router.delete("/nodes/{node}", status_code=status.HTTP_204_NO_CONTENT)

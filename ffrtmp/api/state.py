@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from ffrtmp.api.load import Load
+from ffrtmp.api.suspects import Suspects
 from ffrtmp.config import MasterSettings
 from ffrtmp.domain.errors import NotFound
 from ffrtmp.metrics import MasterMetrics
@@ -28,6 +29,12 @@ def load_of(request: Request) -> Load:
     """What this process bears."""
     load: Load = request.app.state.load
     return load
+
+
+def suspects_of(request: Request) -> Suspects:
+    """Where wrong credentials come from."""
+    suspects: Suspects = request.app.state.suspects
+    return suspects
 
 
 def _metrics(request: Request) -> MasterMetrics:

@@ -16,6 +16,7 @@ from ffrtmp.schemas import (
     ClaimAnswer,
     DeviceAnswer,
     EventAnswer,
+    FarmEvent,
     JobAnswer,
     KeyAnswer,
     NewKeyAnswer,
@@ -122,6 +123,19 @@ def event_answer(event: Event) -> EventAnswer:
     )
 
 
+def farm_event(event: Event) -> FarmEvent:
+    """One fact, with what it is about."""
+    return FarmEvent(
+        id=event.id or 0,
+        kind=event.kind,
+        at=event.at,
+        job_id=event.job_id,
+        node_id=event.node_id,
+        attempt=event.attempt,
+        data=dict(event.data),
+    )
+
+
 def key_answer(key: Key, state: KeyState) -> KeyAnswer:
     """What may be seen of a key."""
     return KeyAnswer(
@@ -184,6 +198,7 @@ def node_answer(view: NodeView, *, numbers: dict[str, int]) -> NodeAnswer:
         epoch=node.epoch,
         clock_skew_seconds=node.clock_skew_seconds,
         drain_reason=node.drain_reason,
+        revoked_at=node.revoked_at,
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from ffrtmp.config.base import Settings, Tracing
 from ffrtmp.config.limits import Limits
-from ffrtmp.config.values import Broker, Database, Duration, Key, Port, Whole
+from ffrtmp.config.values import Broker, Database, Duration, Key, Network, Port, Whole
 
 MASTER_ENVIRONMENT = {
     "api_key": "MASTER_API_KEY",
@@ -59,6 +59,8 @@ class MasterSettings(Settings):
     """A file that holds it instead, readable by its owner alone."""
     insecure: bool = False
     """Listen beyond loopback without a key."""
+    trusted_proxies: list[Network] = []
+    """Whose X-Forwarded-For says where a request comes from; of others it is not read."""
     max_retries: Annotated[Whole, Field(ge=0, le=100)] = 3
     retry_base: Duration = 5.0
     retry_cap: Duration = 300.0

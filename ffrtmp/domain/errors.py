@@ -52,13 +52,16 @@ class IdempotencyMismatch(InvalidRequest):
 
 
 class Unauthenticated(FarmError):  # noqa: N818
-    """No credential, or a wrong one; ``reason`` is what is counted."""
+    """No credential, or a wrong one; ``reason`` is what is counted, ``name`` whose it was."""
 
     code = "unauthenticated"
 
-    def __init__(self, message: str, *, reason: Refusal = Refusal.UNKNOWN) -> None:
+    def __init__(
+        self, message: str, *, reason: Refusal = Refusal.UNKNOWN, name: str | None = None
+    ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.name = name
 
 
 class Forbidden(FarmError):  # noqa: N818

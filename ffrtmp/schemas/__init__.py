@@ -13,6 +13,7 @@ from ffrtmp.schemas.attempts import (
     ResultRequest,
 )
 from ffrtmp.schemas.base import ErrorAnswer, ErrorBody
+from ffrtmp.schemas.events import EventQuery, FarmEvent, FarmEventList
 from ffrtmp.schemas.jobs import (
     MAX_BATCH,
     MAX_RETRIES_LIMIT,
@@ -77,6 +78,9 @@ __all__ = [
     "ErrorBody",
     "EventAnswer",
     "EventList",
+    "EventQuery",
+    "FarmEvent",
+    "FarmEventList",
     "Heartbeat",
     "HeartbeatAnswer",
     "HeldAttempt",

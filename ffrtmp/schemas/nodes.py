@@ -136,6 +136,8 @@ class NodeAnswer(Answer):
     clock_skew_seconds: float = 0.0
     """How far its clock is ahead of the master's, at the least; negative where it is behind."""
     drain_reason: str | None = None
+    revoked_at: datetime | None = None
+    """Since when its token opens nothing."""
 
 
 class RegistrationAnswer(NodeAnswer):

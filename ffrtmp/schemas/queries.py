@@ -17,7 +17,8 @@ from ffrtmp.schemas.base import MAX_COUNT, Moment, Name, Wire
 MAX_PAGE = 1000
 
 
-def _in_utc(value: datetime) -> datetime:
+def in_utc(value: datetime) -> datetime:
+    """The same moment in UTC; ValueError where it has none."""
     try:
         return value.astimezone(UTC)
     except OverflowError:
@@ -33,7 +34,7 @@ class JobQuery(Wire):
     node: Name | None = Field(None, description="Id, name or address.")
     scenario: Name | None = None
     owner: Name | None = Field(None, description="Name of the key that submitted them.")
-    since: Annotated[Moment, AfterValidator(_in_utc)] | None = Field(
+    since: Annotated[Moment, AfterValidator(in_utc)] | None = Field(
         None, description="Submitted then or later; RFC 3339 with its zone."
     )
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 100

@@ -1,6 +1,8 @@
 """Whose credential it is: a named key, the key of the settings, or a node's token."""
 
 import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ffrtmp.domain.access import (
     ANYONE,
@@ -11,9 +13,11 @@ from ffrtmp.domain.access import (
     is_same,
 )
 from ffrtmp.domain.errors import FarmError, Unauthenticated
+from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.domain.key import Key, KeyState, prefix_of
 from ffrtmp.domain.node import Node
 from ffrtmp.services.context import Context
+from ffrtmp.services.nodes import refuse_revoked
 from ffrtmp.store.engine import Transaction
 
 log = logging.getLogger(__name__)
@@ -26,21 +30,36 @@ USELESS = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Requests that were not let in, from one address, or with None from so many."""
+
+    address: str | None
+    addresses: int
+    reasons: Mapping[Refusal, int]
+    names: Sequence[str]
+    """Keys and nodes they came from, as far as that was known."""
+
+
 class AccessService:
     """Tells credentials apart. What is wrong is refused alike, whatever it resembles."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def identify(self, credential: str | None, *, bootstrap: str | None) -> Caller | Node:
+    def identify(
+        self, credential: str | None, *, bootstrap: str | None, is_guess: bool = False
+    ) -> Caller | Node:
         """Who speaks; Unauthenticated for nobody.
 
         ``bootstrap`` is the hash of the key in the settings. Without it, and where no key was
-        ever made, whoever is unknown is ANYONE.
+        ever made, whoever is unknown is ANYONE. What may be a guess is not compared with that
+        key, the only one that a person may have thought of.
         """
         if credential is not None:
             given = hash_of(credential)
-            if is_same(given, bootstrap or NO_HASH):
+            is_bootstrap = is_same(given, bootstrap or NO_HASH)
+            if is_bootstrap and not is_guess:
                 return BOOTSTRAP
             found = self._of_key(credential, given) or self._of_node(given)
             if found is not None:
@@ -52,6 +71,14 @@ class AccessService:
                 "a credential is needed: Authorization: Bearer KEY", reason=Refusal.MISSING
             )
         raise Unauthenticated("this credential is unknown")
+
+    def note_refused(self, refused: Sequence[Refused]) -> None:
+        """Write what was not let in to the history."""
+        now = self._context.now()
+        with self._context.store.write() as tx:
+            tx.events.append(
+                *(Event(kind=EventKind.ACCESS_REFUSED, at=now, data=_facts(one)) for one in refused)
+            )
 
     def _of_key(self, credential: str, given: str) -> Caller | None:
         prefix = prefix_of(credential)
@@ -67,7 +94,7 @@ class AccessService:
         now = self._context.now()
         if (state := key.state(now)) in USELESS:
             reason, message = USELESS[state]
-            raise Unauthenticated(message, reason=reason)
+            raise Unauthenticated(message, reason=reason, name=key.name)
         if key.is_use_worth_noting(now):
             self._note_use(key)
         return key.caller
@@ -85,13 +112,23 @@ class AccessService:
         # another, and a hash tells nothing of its token: whoever guesses cannot steer towards it.
         with self._context.store.read() as tx:
             node = tx.nodes.with_token(given)
-        if node is not None and node.revoked_at is not None:
-            raise Unauthenticated("this node's token was revoked", reason=Refusal.REVOKED)
+        if node is not None:
+            refuse_revoked(node)
         return node
 
     def _is_open(self) -> bool:
         with self._context.store.read() as tx:
             return _never_had_keys(tx)
+
+
+def _facts(refused: Refused) -> Mapping[str, object]:
+    return {
+        "address": refused.address,
+        "addresses": refused.addresses,
+        "count": sum(refused.reasons.values()),
+        "reasons": dict(refused.reasons),
+        "names": list(refused.names),
+    }
 
 
 def _never_had_keys(tx: Transaction) -> bool:

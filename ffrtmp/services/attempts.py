@@ -26,6 +26,7 @@ from ffrtmp.domain.ranking import Queue
 from ffrtmp.services.breaker import Breaker
 from ffrtmp.services.context import Context
 from ffrtmp.services.endings import Ending, end_attempt
+from ffrtmp.services.nodes import refuse_revoked
 from ffrtmp.services.pauses import Pauses
 from ffrtmp.services.room import canaries_due, gpus_with_room
 from ffrtmp.store.engine import Transaction
@@ -290,6 +291,7 @@ def _speaking(tx: Transaction, node_id: str, epoch: int) -> Node:
     node = tx.nodes.lock(node_id)
     if node is None:
         raise NotFound(f"there is no node {node_id}")
+    refuse_revoked(node)
     if node.epoch != epoch:
         raise StaleEpoch(f"node {node.name} has registered again since epoch {epoch}")
     return node

@@ -8,6 +8,7 @@ from ffrtmp.services.attempts import AttemptService
 from ffrtmp.services.context import Context
 from ffrtmp.services.counts import Counts
 from ffrtmp.services.explain import Explain
+from ffrtmp.services.history import History
 from ffrtmp.services.jobs import JobService
 from ffrtmp.services.keys import KeyService
 from ffrtmp.services.nodes import NodeService
@@ -32,6 +33,7 @@ class Farm:
     explain: Explain
     access: AccessService
     keys: KeyService
+    history: History
 
     @classmethod
     def over(cls, context: Context) -> Self:
@@ -48,6 +50,7 @@ class Farm:
             explain=Explain(context),
             access=AccessService(context),
             keys=KeyService(context),
+            history=History(context),
         )
 
     @property

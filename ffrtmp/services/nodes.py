@@ -7,10 +7,17 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from ffrtmp.domain.access import ANYONE, is_same
+from ffrtmp.domain.access import ANYONE, Refusal, is_same
 from ffrtmp.domain.attempt import Attempt, AttemptProgress, Order, Outcome
 from ffrtmp.domain.breaker import WHOLE_NODE
-from ffrtmp.domain.errors import AddressTaken, Forbidden, NodeHasWork, NotFound, StaleEpoch
+from ffrtmp.domain.errors import (
+    AddressTaken,
+    Forbidden,
+    NodeHasWork,
+    NotFound,
+    StaleEpoch,
+    Unauthenticated,
+)
 from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.domain.node import Node, Registration
 from ffrtmp.domain.retry import FailureClass
@@ -93,6 +100,7 @@ class NodeService:
         """
         with self._context.store.write() as tx:
             node = _locked(tx, beat.node_id)
+            refuse_revoked(node)
             if node.epoch != beat.epoch:
                 raise StaleEpoch(f"node {node.name} has registered again since")
             is_newest = beat.seq > node.heartbeat_seq
@@ -134,6 +142,20 @@ class NodeService:
             tx.nodes.delete(node.id)
             tx.events.append(self._event(EventKind.NODE_REMOVED, node, by=by))
 
+    def revoke(self, reference: str, *, by: str = ANYONE.name) -> NodeView:
+        """Its token opens nothing any more, and what it holds is given back; twice is once.
+
+        What it has committed is not adopted: nobody vouches for its files now.
+        """
+        with self._context.store.write() as tx:
+            node = _locked(tx, _found(tx, reference).id)
+            if node.revoked_at is None:
+                tx.nodes.revoke(node.id, now=self._context.now())
+                for attempt in tx.attempts.live_on(node.id):
+                    self._end(tx, attempt, _taken_from(node))
+                tx.events.append(self._event(EventKind.NODE_REVOKED, node, by=by))
+        return self.get(node.id)
+
     def get(self, reference: str) -> NodeView:
         """The node and its leases; NotFound."""
         with self._context.store.read() as tx:
@@ -164,6 +186,10 @@ class NodeService:
             known = tx.nodes.lock(said.node_id)
             if known is not None and not is_same(known.token_hash, said.token_hash):
                 raise Forbidden("this node_id is registered with another node_token")
+            if known is not None and known.revoked_at is not None:
+                raise Forbidden(
+                    f"node {known.name} was revoked; remove it, then it registers as a new one"
+                )
             if known is None or not _is_repeat(said, known):
                 _check_newest(said, known)
                 self._begin_epoch(tx, said, is_new=known is None)
@@ -296,6 +322,23 @@ class NodeService:
         return Event(
             kind=kind, at=self._context.now(), node_id=node.id, data={"name": node.name} | data
         )
+
+
+def refuse_revoked(node: Node) -> None:
+    """Unauthenticated for a node that was revoked while its request was on the way."""
+    if node.revoked_at is not None:
+        raise Unauthenticated(
+            "this node's token was revoked", reason=Refusal.REVOKED, name=node.name
+        )
+
+
+def _taken_from(node: Node) -> Ending:
+    # Not confirmed: it may go on publishing a stream until its lease is over.
+    return Ending(
+        outcome=Outcome.RELEASED,
+        error=f"node {node.name} was revoked",
+        facts={"size_bytes": None, "sha256": None},
+    )
 
 
 def _order_of(attempt: Attempt | None, node: Node) -> Order:

@@ -1,12 +1,25 @@
 """The history: rows are only added, and removed when they are older than retention."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from ffrtmp.domain.event import Event, EventKind
 from ffrtmp.store.tables import events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """What a page shows; None is any. ``before`` is the id a page starts below."""
+
+    kind: EventKind | None = None
+    job_id: str | None = None
+    node_id: str | None = None
+    since: datetime | None = None
+    before: int | None = None
 
 
 class Events:
@@ -40,6 +53,23 @@ class Events:
         """Facts of the whole farm after one of them, oldest first."""
         query = sa.select(events).where(events.c.id > event_id).order_by(events.c.id).limit(limit)
         return [_event(row) for row in self._db.execute(query)]
+
+    def list(self, chosen: EventFilter, *, limit: int) -> Sequence[Event]:
+        """Facts of the whole farm, newest first."""
+        tests: dict[sa.ColumnElement[Any], object] = {
+            events.c.kind: chosen.kind,
+            events.c.job_id: chosen.job_id,
+            events.c.node_id: chosen.node_id,
+        }
+        query = sa.select(events).where(
+            *(column == value for column, value in tests.items() if value is not None)
+        )
+        if chosen.since is not None:
+            query = query.where(events.c.at >= chosen.since)
+        if chosen.before is not None:
+            query = query.where(events.c.id < chosen.before)
+        rows = self._db.execute(query.order_by(events.c.id.desc()).limit(limit))
+        return [_event(row) for row in rows]
 
     def delete_before(self, moment: datetime, *, limit: int) -> int:
         """Remove at most ``limit`` old facts; how many were."""

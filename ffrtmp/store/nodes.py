@@ -155,6 +155,11 @@ class Nodes:
         stored = {name: asdict(one) for name, one in aside.items()}
         self._db.execute(sa.update(nodes).where(nodes.c.id == node_id).values(set_aside=stored))
 
+    def revoke(self, node_id: str, *, now: datetime) -> None:
+        """Its token is dead: it will not be heard again."""
+        gone = {"revoked_at": now, "is_offline": True}
+        self._db.execute(sa.update(nodes).where(nodes.c.id == node_id).values(gone))
+
     def trust(self, node_id: str, *, farm_seconds: float) -> None:
         """What failed there until this reading of farm time does not count against it."""
         self._db.execute(

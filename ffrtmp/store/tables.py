@@ -225,6 +225,8 @@ events = sa.Table(
 )
 sa.Index("ix_events_job_id", events.c.job_id, events.c.id)
 sa.Index("ix_events_at", events.c.at)
+sa.Index("ix_events_kind", events.c.kind, events.c.id)
+sa.Index("ix_events_node_id", events.c.node_id, events.c.id)
 
 submissions = sa.Table(
     "submissions",

@@ -34,6 +34,7 @@ WHO: dict[tuple[str, str], set[Role]] = {
     ("GET", "/queues"): SEE_JOBS,
     ("POST", "/queues/{queue}/pause"): {ADMIN},
     ("POST", "/queues/{queue}/resume"): {ADMIN},
+    ("GET", "/events"): SEE_FARM,
     ("POST", "/keys"): {ADMIN},
     ("GET", "/keys"): {ADMIN},
     ("POST", "/keys/{name}/rotate"): {ADMIN},
@@ -43,6 +44,7 @@ WHO: dict[tuple[str, str], set[Role]] = {
     ("DELETE", "/nodes/{node}"): {ADMIN},
     ("POST", "/nodes/{node}/drain"): {ADMIN},
     ("POST", "/nodes/{node}/undrain"): {ADMIN},
+    ("POST", "/nodes/{node}/revoke"): {ADMIN},
     ("POST", "/nodes/register"): {ADMIN, NODE},
     ("POST", "/nodes/{node_id}/heartbeat"): TOKEN,
     ("POST", "/claims"): TOKEN,
@@ -181,13 +183,14 @@ def test_whatever_people_do_says_in_the_history_who_did_it(api: Api) -> None:
         "/queues/batch/resume",
         "/nodes/east/drain",
         "/nodes/east/undrain",
+        "/nodes/east/revoke",
     ):
         assert api.post(path, headers=admin).status_code == 200
     api.http.delete("/nodes/east", headers=admin)
 
     with api.world.farm.store.read() as tx:
         events = [e for e in tx.events.after(0, limit=100) if e.kind not in BY_OTHERS]
-    assert len(events) == 9
+    assert len(events) == 10
     assert {event.data["by"] for event in events} == {"ann"}
 
 

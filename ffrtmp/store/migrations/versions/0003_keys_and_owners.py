@@ -42,12 +42,16 @@ def upgrade() -> None:
     op.execute("UPDATE submissions SET owner = 'bootstrap' WHERE owner = 'key'")
     op.create_index("ix_jobs_by_owner", "jobs", ["owner", "sequence_number"])
     op.create_index("ix_jobs_by_owner_and_status", "jobs", ["owner", "status"])
+    op.create_index("ix_events_kind", "events", ["kind", "id"])
+    op.create_index("ix_events_node_id", "events", ["node_id", "id"])
     op.add_column("nodes", sa.Column("revoked_at", UtcDateTime(), nullable=True))
 
 
 def downgrade() -> None:
     """Without them."""
     op.drop_column("nodes", "revoked_at")
+    op.drop_index("ix_events_node_id", "events")
+    op.drop_index("ix_events_kind", "events")
     op.drop_index("ix_jobs_by_owner_and_status", "jobs")
     op.drop_index("ix_jobs_by_owner", "jobs")
     op.execute("UPDATE submissions SET owner = 'key' WHERE owner = 'bootstrap'")
