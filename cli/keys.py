@@ -8,7 +8,7 @@ import typer
 from cli.exits import UsageError
 from cli.folder import write_secret
 from cli.options import Session, group_callback, with_session
-from cli.render import say, show_json, show_table, write
+from cli.render import clean, say, show_json, show_table, write
 from ffrtmp.config import parse_duration
 from ffrtmp.domain.access import Role
 from ffrtmp.domain.key import KeyState
@@ -129,7 +129,7 @@ def _hand_over(session: Session, made: NewKeyAnswer, file: Path | None) -> None:
     until = "" if made.expires_at is None else f" until {made.expires_at:%Y-%m-%dT%H:%M:%SZ}"
     say(f"key {made.name} of role {made.role} opens the farm{until}; {where}")
     if file is None:
-        write(f"{made.key}\n")
+        write(f"{clean(made.key)}\n")
 
 
 def _row(key: KeyAnswer) -> tuple[object, ...]:

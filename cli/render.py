@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-BIDI_CONTROLS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+UNSHOWN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+"""Categories of Unicode: controls, what is invisible or turns the direction of text, halves of
+surrogate pairs, and separators that some terminals take for new lines."""
 ESCAPE_SEQUENCE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|[ -/]*[0-~])"
     r"|\x9b[0-?]*[ -/]*[@-~]"
@@ -41,14 +43,15 @@ STYLES = {
 
 
 def clean(text: str, *, kept: str = "") -> str:
-    """Text without what could drive a terminal; ``kept`` names control characters to keep."""
+    """Text without what could drive a terminal or deceive who reads it; ``kept`` names control
+    characters to keep."""
     plain = ESCAPE_SEQUENCE.sub("", text)
-    return "".join(c for c in plain if c in kept or not _drives_terminal(c))
+    return "".join(c for c in plain if c in kept or unicodedata.category(c) not in UNSHOWN)
 
 
 def clean_log(text: str) -> str:
     """Log text a terminal can show: lines and tabs stay, nothing else is obeyed."""
-    return clean(text.replace("\r\n", "\n").replace("\r", "\n"), kept="\n\t")
+    return clean(re.sub(r"\r\n?|[\x85\u2028\u2029]", "\n", text), kept="\n\t")
 
 
 def cell(value: object) -> str:
@@ -206,7 +209,3 @@ def _is_named(item: object) -> bool:
 
 def _in_words(facts: Mapping[str, object]) -> str:
     return ", ".join(f"{key} {cell(value)}" for key, value in facts.items())
-
-
-def _drives_terminal(character: str) -> bool:
-    return character in BIDI_CONTROLS or unicodedata.category(character) in ("Cc", "Cs")
