@@ -93,6 +93,13 @@ class MasterFlags:
     broker: Annotated[
         str | None, typer.Option(help="Redis URL; without one an embedded broker starts")
     ] = None
+    broker_ca: Annotated[
+        Path | None, typer.Option(help="who may sign the broker's certificate [the system's]")
+    ] = None
+    broker_cert: Annotated[
+        Path | None, typer.Option(help="certificate to show to a broker that asks for one")
+    ] = None
+    broker_key: Annotated[Path | None, typer.Option(help="its key")] = None
     broker_port: Annotated[
         int | None, typer.Option(help="port of the embedded broker [a free one]")
     ] = None
@@ -132,6 +139,13 @@ class AgentFlags:
     broker: Annotated[
         str | None, typer.Option(help="Redis URL; the master names its own by default")
     ] = None
+    broker_ca: Annotated[
+        Path | None, typer.Option(help="who may sign the broker's certificate [the system's]")
+    ] = None
+    broker_cert: Annotated[
+        Path | None, typer.Option(help="certificate to show to a broker that asks for one")
+    ] = None
+    broker_key: Annotated[Path | None, typer.Option(help="its key")] = None
     address: Annotated[
         str | None, typer.Option(help="what the node is known by [the host name]")
     ] = None

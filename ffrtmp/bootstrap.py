@@ -41,13 +41,13 @@ def policy(settings: MasterSettings) -> FarmPolicy:
 
 def farm(settings: MasterSettings) -> Farm:
     """The farm of a master process; ``settings.broker`` must be given."""
-    if settings.broker is None:
+    if settings.broker_url is None:
         raise ValueError("the broker's URL is not settled")
     store = Store(settings.database_url)
     store.make_room()
     return farm_of(
         store=store,
-        bell=RedisBell(settings.broker, window=settings.hint_window),
+        bell=RedisBell(settings.broker_url, window=settings.hint_window),
         rules=policy(settings),
     )
 

@@ -12,12 +12,13 @@ import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
-from celery import Celery
+from celery import Celery, signals
 from celery.platforms import SecurityWarning
 
 from ffrtmp import bootstrap
-from ffrtmp.broker.app import control_app
+from ffrtmp.broker.app import COUNTS_INTERVAL_SECONDS, RETENTION_INTERVAL_SECONDS, control_app
 from ffrtmp.broker.messages import COUNTS_TASK, RECONCILE_TASK, RETENTION_TASK
+from ffrtmp.broker.refusals import Paced, Refusals
 from ffrtmp.config import MasterSettings
 from ffrtmp.domain.errors import Unavailable
 from ffrtmp.services.farm import Farm
@@ -36,6 +37,7 @@ class Control:
 
     def __init__(self, farm: Farm, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._farm = farm
+        self.refusals = Refusals()
         self._monotonic = monotonic
         self._passes = threading.Lock()
         self._finished_at = monotonic()
@@ -49,7 +51,8 @@ class Control:
     def count(self) -> None:
         """Refresh the numbers that metrics show."""
         with self._passes:
-            _survives("counts", self._farm.counts.run_once)
+            refused = self.refusals.take()
+            _survives("counts", lambda: self._farm.counts.run_once(messages_refused=refused))
 
     def retain(self) -> None:
         """Remove old history, batch by batch, letting other passes in between."""
@@ -74,7 +77,7 @@ class Control:
 
 def serve(settings: MasterSettings) -> None:
     """Work until SIGTERM; ``settings.broker`` must be given, and may be away for any time."""
-    if settings.broker is None:
+    if settings.broker_url is None:
         raise ValueError("the broker's URL is not settled")
     farm = bootstrap.farm(settings)
     control = Control(farm)
@@ -88,8 +91,9 @@ def serve(settings: MasterSettings) -> None:
     watch.start()
     # It warns of pickle run by root; this worker reads nothing but JSON.
     warnings.simplefilter("ignore", SecurityWarning)
-    app = control_app(settings.broker, scheduler_interval_seconds=settings.scheduler_interval)
-    add_tasks(app, control)
+    app = control_app(settings.broker_url, scheduler_interval_seconds=settings.scheduler_interval)
+    signals.task_rejected.connect(control.refusals.on_rejected)
+    add_tasks(app, control, scheduler_interval_seconds=settings.scheduler_interval)
     try:
         app.worker_main(
             ["--quiet", "worker", *WORKER_OPTIONS, f"--hostname=control-{os.getpid()}@%h"]
@@ -100,11 +104,15 @@ def serve(settings: MasterSettings) -> None:
         farm.close()
 
 
-def add_tasks(app: Celery, control: Control) -> None:
-    """Register the three tasks on the app."""
-    app.task(name=RECONCILE_TASK)(control.reconcile)
-    app.task(name=COUNTS_TASK)(control.count)
-    app.task(name=RETENTION_TASK)(control.retain)
+def add_tasks(app: Celery, control: Control, *, scheduler_interval_seconds: float) -> None:
+    """Register the three tasks on the app; messages that come faster than beat's ask in vain."""
+    for name, act, interval_seconds in (
+        (RECONCILE_TASK, control.reconcile, scheduler_interval_seconds),
+        (COUNTS_TASK, control.count, COUNTS_INTERVAL_SECONDS),
+        (RETENTION_TASK, control.retain, RETENTION_INTERVAL_SECONDS),
+    ):
+        paced = Paced(act, gap_seconds=interval_seconds / 2, refusals=control.refusals)
+        app.task(paced.__call__, name=name)
 
 
 def _watch(control: Control, interval_seconds: float, stop: threading.Event) -> None:

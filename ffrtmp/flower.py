@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 def main() -> None:
     """Serve until SIGTERM; an error without a port, a password or a broker in the settings."""
     settings = MasterSettings.from_environment(os.environ)
-    if not (settings.flower_port and settings.flower_password and settings.broker):
+    if not (settings.flower_port and settings.flower_password and settings.broker_url_of_flower):
         sys.exit("flower needs flower_port, flower_password and broker")
     _forget_other_options()
     options.port = settings.flower_port
@@ -31,7 +31,7 @@ def main() -> None:
     options.read_only = True
     celery.add_command(flower)
     sys.argv[1:] = []
-    flower_app(settings.broker).start(argv=["--quiet", "flower"])
+    flower_app(settings.broker_url_of_flower).start(argv=["--quiet", "flower"])
 
 
 def _forget_other_options() -> None:

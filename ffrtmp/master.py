@@ -131,9 +131,9 @@ def serve_beat(settings: MasterSettings) -> None:
 
 def require_broker(settings: MasterSettings) -> str:
     """The broker's URL; CannotServe without one, since a part alone starts none."""
-    if settings.broker is None:
+    if settings.broker_url is None:
         raise CannotServe(f"--only {settings.only} needs --broker", status=REFUSED)
-    return settings.broker
+    return settings.broker_url
 
 
 def refuse_open_door(settings: MasterSettings) -> None:

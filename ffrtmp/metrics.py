@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, start_http_server
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ffrtmp.domain.access import Refusal
@@ -23,9 +23,10 @@ REFUSALS = (
 )
 """Codes of answers, and why connections are not taken or cut off."""
 SCHEDULE_RESULTS = ("success", "no_jobs", "error")
+REFUSAL_REASONS = ("size", "form", "encoding", "task", "command", "arguments", "extras", "flood")
 
 Snapshot = Mapping[str, Mapping[str, int]]
-"""``{"jobs": {status: count}, "nodes": {status: count}}``."""
+"""``{"jobs": {status: count}, "nodes": {status: count}, "messages_refused": {reason: count}}``."""
 
 
 class PortInUse(Exception):  # noqa: N818
@@ -102,13 +103,25 @@ class _Counted(Collector):
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """Two gauges."""
+        """Two gauges, and what control refused."""
         try:
             snapshot: Snapshot = self._read_snapshot()
         except FarmError:
             return
         yield _gauge("jobs", JobStatus, snapshot.get("jobs", {}))
         yield _gauge("nodes", NodeStatus, snapshot.get("nodes", {}))
+        yield _refused(snapshot.get("messages_refused", {}))
+
+
+def _refused(counted: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(
+        "ffrtmp_master_messages_refused",
+        "Messages from the broker that control did not take, by why",
+        labels=["reason"],
+    )
+    for reason in REFUSAL_REASONS:
+        family.add_metric([reason], counted.get(reason, 0))
+    return family
 
 
 def _gauge(

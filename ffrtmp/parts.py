@@ -28,7 +28,14 @@ def master_parts(settings: MasterSettings) -> list[Part]:
     parts = []
     if settings.broker is None:
         broker = embedded.prepare(settings.data_dir, port=settings.broker_port)
-        settings = settings.model_copy(update={"broker": broker.url, "broker_port": broker.port})
+        settings = settings.model_copy(
+            update={
+                "broker": broker.master_url,
+                "node_broker": broker.node_url,
+                "flower_broker": broker.flower_url,
+                "broker_port": broker.port,
+            }
+        )
         parts.append(_broker_part(broker))
     parts += [_api_part(settings), _own_part("control", settings), _own_part("beat", settings)]
     if settings.flower_port:

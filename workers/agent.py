@@ -192,7 +192,7 @@ class Agent:
             loops.append(("certificates", watch.run))
         broker_url = self._settings.broker or session.broker_url
         if broker_url is not None:
-            self._hints = self._build_hints(broker_url, session)
+            self._hints = self._build_hints(self._settings.secured(broker_url), session)
             self._closers.append(self._hints.close)
             loops += self._hints.loops
             for name, loop in self._hints.child_loops:

@@ -6,6 +6,7 @@ agent dies the kernel ends it.
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 import warnings
@@ -21,6 +22,8 @@ from workers.tasks import register_hint_task
 from workers.tracing import start_tracing
 
 PR_SET_PDEATHSIG = 1
+MOST_BYTES = 1 << 30
+"""Of memory: whoever can write to the broker can make it read half of this at once."""
 
 
 class NodeWorker(Worker):  # type: ignore[misc]
@@ -46,6 +49,7 @@ def main() -> None:
     warnings.simplefilter("ignore", SecurityWarning)
     settings = ChildSettings.model_validate_json(os.environ[CHILD_VARIABLE])
     die_with_parent(settings.parent_pid)
+    limit_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     start_tracing(settings.tracing, service_name="ffrtmp-worker")
@@ -66,6 +70,13 @@ def main() -> None:
     )
     worker.start()
     worker.stop(exitcode=worker.exitcode)
+
+
+def limit_memory() -> None:
+    """Let this process fail rather than take the host's memory."""
+    _, ceiling = resource.getrlimit(resource.RLIMIT_DATA)
+    most = MOST_BYTES if ceiling == resource.RLIM_INFINITY else min(MOST_BYTES, ceiling)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def die_with_parent(parent_pid: int) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-import redis
 from redis.exceptions import RedisError
 
+from ffrtmp.broker.link import connect
 from ffrtmp.client import ClientError, Connection, MasterClient
 from ffrtmp.config import WorkerSettings
 from ffrtmp.tls import TlsFileError
@@ -96,17 +96,17 @@ def check_broker(settings: WorkerSettings) -> Check:
     if settings.broker is None:
         detail = "the master names it when the agent registers"
         return Check(name="broker", status=Status.SKIPPED, detail=detail)
-    url = settings.broker
+    url = settings.secured(settings.broker)
 
     def ask() -> str:
-        with redis.Redis.from_url(
+        with connect(
             url, socket_timeout=PATIENCE_SECONDS, socket_connect_timeout=PATIENCE_SECONDS
         ) as client:
             client.ping()
         return "it answers"
 
     # A password may stand before the host.
-    return _answered("broker", url.rpartition("@")[2] or url, ask)
+    return _answered("broker", settings.broker.rpartition("@")[2], ask)
 
 
 def check_limits(means: Means) -> Check:

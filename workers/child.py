@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from ffrtmp.config import SETTINGS_VARIABLE, Tracing, python_module
+from ffrtmp.config import SECRET_VARIABLES, SETTINGS_VARIABLE, Tracing, python_module
 from workers.backoff import jittered_delays
 from workers.pools import Pool
 
@@ -22,10 +22,9 @@ HEALTHY_SECONDS = 30.0
 FAULTS_ALLOWED = 3
 FAULT_SECONDS = 600.0
 """More faults than allowed within this time mean that something ends every child."""
-SECRET_VARIABLES = (
-    *(SETTINGS_VARIABLE, "MASTER_API_KEY", "FFMPEG_RTMP_API_KEY"),
-    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-)
+NOT_THE_CHILDS = SECRET_VARIABLES | {
+    *(SETTINGS_VARIABLE, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+}
 log = logging.getLogger(__name__)
 
 
@@ -116,7 +115,7 @@ class Child:
             self._end()
 
     def _start(self) -> None:
-        environment = {k: v for k, v in os.environ.items() if k not in SECRET_VARIABLES}
+        environment = {k: v for k, v in os.environ.items() if k not in NOT_THE_CHILDS}
         environment[CHILD_VARIABLE] = self._settings.model_dump_json()
         # Its own session: a Ctrl-C in the agent's terminal is the agent's to decide on.
         self._process = subprocess.Popen(

@@ -9,6 +9,7 @@ from typing import Any
 import redis
 from redis.exceptions import RedisError
 
+from ffrtmp.broker.link import connect
 from ffrtmp.broker.messages import nudge_channel
 from workers.backoff import jittered_delays
 
@@ -46,13 +47,16 @@ class NudgeListener:
     def run(self, stop: threading.Event) -> None:
         """Listen until stopped."""
         away_since = time.monotonic()
+        said = ""
         delays = jittered_delays(base_seconds=0.3, cap_seconds=3.0)
         while not stop.is_set():
             try:
                 self._listen(stop, away_since)
             except (RedisError, OSError) as error:
+                if self._connected.is_set() or str(error) != said:
+                    said = str(error)
+                    log.warning("the broker is away: %s", said)
                 if self._connected.is_set():
-                    log.warning("the broker is away: %s", error)
                     away_since = time.monotonic()
                     delays = jittered_delays(base_seconds=0.3, cap_seconds=3.0)
             self._connected.clear()
@@ -84,6 +88,6 @@ class NudgeListener:
             self._on_nudge()
 
     def _client(self) -> redis.Redis:
-        return redis.Redis.from_url(
+        return connect(
             self._broker_url, socket_timeout=10, socket_connect_timeout=5, socket_keepalive=True
         )

@@ -102,7 +102,7 @@ def register(
     return RegistrationAnswer(
         **_answer(farm, view).model_dump(),
         node_token=new_token,
-        broker_url=settings.broker,
+        broker_url=settings.broker_url_of_nodes,
         node_timeout_seconds=settings.node_timeout,
         lease_release=[
             HeldAttempt(job_id=job_id, attempt=number) for job_id, number in registered.refused

@@ -11,30 +11,35 @@ from celery import Celery
 from celery.worker.control import Panel
 from kombu.entity import Queue
 
+from ffrtmp.broker.link import VERIFIED_TRANSPORT, celery_link
 from ffrtmp.broker.messages import COUNTS_TASK, RECONCILE_TASK, RETENTION_TASK
 from ffrtmp.domain.hint import CONTROL_QUEUE, queue_names
 from ffrtmp.domain.ranking import RANKS
 
-VISIBILITY_TIMEOUT_SECONDS = 24 * 3600
-"""Above any usual attempt. A message redelivered after it costs one empty claim."""
+NODE_TRANSPORT = "ffrtmp.broker.transport:NodeTransport"
+CONTROL_TRANSPORT = "ffrtmp.broker.transport:ControlTransport"
 SOCKET_TIMEOUT_SECONDS = 10.0
 CONNECT_TIMEOUT_SECONDS = 5.0
 HEALTH_CHECK_SECONDS = 10
 RETENTION_INTERVAL_SECONDS = 3600.0
 COUNTS_INTERVAL_SECONDS = 5.0
 
-COSTLY_COMMANDS = frozenset({"objgraph", "memsample", "memdump", "hello"})
-"""Inspect commands that dump a worker's memory or keep its answers, which nobody here asks for."""
+COMMANDS = frozenset(
+    {
+        *("ping", "stats", "active_queues", "registered", "conf"),
+        *("scheduled", "active", "reserved", "revoked"),
+    }
+)
+"""The remote commands that Flower asks for, all of which only look."""
 
 
 def node_app(broker_url: str, *, queue_names: Sequence[str], concurrency: int) -> Celery:
     """The app of a node's Celery child; ``queue_names`` best first, in the order to poll.
 
     Late acknowledgement on threads with multiplier 1 reserves nothing beyond ``concurrency``.
-    It asks for a body without side effects of its own, since a message may be delivered again.
     """
     restrict_remote_control()
-    app = _app("ffrtmp.node", broker_url)
+    app = _app("ffrtmp.node", broker_url, transport=NODE_TRANSPORT)
     app.conf.update(
         task_queues=[celery_queue(name) for name in queue_names],
         worker_pool="threads",
@@ -54,13 +59,13 @@ def control_app(
     retention_interval_seconds: float = RETENTION_INTERVAL_SECONDS,
     counts_interval_seconds: float = COUNTS_INTERVAL_SECONDS,
 ) -> Celery:
-    """The app of the control worker and of beat, which shares its schedule.
+    """The app of the control worker, with beat's schedule.
 
     A message expires when the next of its kind is due, so a control worker that was away finds
     no pile of passes to catch up on.
     """
     restrict_remote_control()
-    app = _app("ffrtmp.control", broker_url)
+    app = _app("ffrtmp.control", broker_url, transport=CONTROL_TRANSPORT)
     app.conf.update(
         task_queues=[celery_queue(CONTROL_QUEUE)],
         task_default_queue=CONTROL_QUEUE,
@@ -75,6 +80,13 @@ def control_app(
             "retention": _every(retention_interval_seconds, RETENTION_TASK),
         },
     )
+    return app
+
+
+def beat_app(broker_url: str, *, scheduler_interval_seconds: float) -> Celery:
+    """The app of beat: control's, but it sends."""
+    app = control_app(broker_url, scheduler_interval_seconds=scheduler_interval_seconds)
+    app.conf.broker_transport = VERIFIED_TRANSPORT
     return app
 
 
@@ -99,7 +111,8 @@ def flower_app(broker_url: str) -> Celery:
 
     Flower shows the queues of this app until it has inspected a worker.
     """
-    app = _app("ffrtmp.flower", broker_url)
+    # Flower takes the scheme of its URL from the transport, which therefore is kombu's own.
+    app = _app("ffrtmp.flower", broker_url, transport=None)
     app.conf.update(
         task_queues=[celery_queue(name) for name in (*queue_names(with_gpu=True), CONTROL_QUEUE)],
         task_default_queue=CONTROL_QUEUE,
@@ -118,26 +131,20 @@ def list_name(queue_name: str, rank: int) -> str:
 
 
 def restrict_remote_control() -> None:
-    """Leave this process only the remote commands that look (Celery's registry is global).
+    """Leave this process only the remote commands that Flower needs (Celery's registry is global).
 
     Whoever can write to the broker must not be able to shut a worker down, move its queues,
     or have it dump its memory.
     """
-    kept = {
-        known
-        for name, info in Panel.meta.items()
-        if info.type == "inspect" and name not in COSTLY_COMMANDS
-        for known in (name, info.alias)
-    }
-    for name in set(Panel.data) - kept:
+    for name in set(Panel.data) - COMMANDS:
         del Panel.data[name]
         Panel.meta.pop(name, None)
 
 
-def _app(name: str, broker_url: str) -> Celery:
+def _app(name: str, broker_url: str, *, transport: str | None = VERIFIED_TRANSPORT) -> Celery:
     app = Celery(name, set_as_current=False, loader="celery.loaders.app:AppLoader")
     app.conf.update(
-        broker_url=broker_url,
+        **celery_link(broker_url, transport=transport),
         broker_transport_options=_transport_options(),
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
@@ -148,6 +155,9 @@ def _app(name: str, broker_url: str) -> Celery:
         task_serializer="json",
         event_serializer="json",
         result_backend=None,
+        # Queues that expire are kept by scripts, which no user of the broker here may run.
+        control_queue_expires=None,
+        event_queue_expires=None,
         # With an expiry beat would add a daily clean-up of results that do not exist.
         result_expires=None,
         task_ignore_result=True,
@@ -166,8 +176,8 @@ def _app(name: str, broker_url: str) -> Celery:
 def _transport_options(**overrides: Any) -> dict[str, Any]:
     return {
         "priority_steps": list(RANKS),
+        "ack_emulation": False,
         "queue_order_strategy": "priority",
-        "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
         "socket_timeout": SOCKET_TIMEOUT_SECONDS,
         "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "socket_keepalive": True,

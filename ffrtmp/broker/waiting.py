@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from ffrtmp.broker.app import list_name
+from ffrtmp.broker.link import connect
 from ffrtmp.domain.errors import Unavailable
 from ffrtmp.domain.ranking import RANKS
 
@@ -19,7 +19,7 @@ class WaitingHints:
 
     def __init__(self, broker_url: str, queue_names: Sequence[str]) -> None:
         self._lists = [list_name(name, rank) for name in queue_names for rank in RANKS]
-        self._client = Redis.from_url(
+        self._client = connect(
             broker_url,
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,

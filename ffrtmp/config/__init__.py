@@ -5,6 +5,7 @@ key ever stands in an argument list.
 """
 
 from ffrtmp.config.base import (
+    SECRET_VARIABLES,
     SETTINGS_VARIABLE,
     Settings,
     Tracing,
@@ -19,6 +20,7 @@ from ffrtmp.config.worker import INSECURE, WORKER_ENVIRONMENT, ClientTls, Worker
 __all__ = [
     "INSECURE",
     "MASTER_ENVIRONMENT",
+    "SECRET_VARIABLES",
     "SETTINGS_VARIABLE",
     "WORKER_ENVIRONMENT",
     "ClientTls",

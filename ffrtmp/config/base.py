@@ -8,6 +8,14 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 SETTINGS_VARIABLE = "FFRTMP_SETTINGS"
+SECRET_VARIABLES = frozenset(
+    {
+        *("MASTER_API_KEY", "MASTER_DB", "MASTER_BROKER", "MASTER_NODE_BROKER"),
+        *("MASTER_FLOWER_BROKER", "MASTER_FLOWER_PASSWORD"),
+        *("FFMPEG_RTMP_API_KEY", "WORKER_BROKER"),
+    }
+)
+"""Where keys and passwords come from; settled settings hold what a process needs of them."""
 
 
 class Settings(BaseModel):
@@ -39,6 +47,5 @@ def python_module(module: str) -> list[str]:
 
 def child_environment(settings: Settings) -> dict[str, str]:
     """This process's environment, with the settings in place of the keys they came from."""
-    dropped = {"MASTER_API_KEY", "FFMPEG_RTMP_API_KEY"}
-    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    kept = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
     return kept | settings.to_environment()

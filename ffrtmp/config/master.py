@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from ffrtmp.config.base import Settings, Tracing
+from ffrtmp.config.broker import BrokerSettings
 from ffrtmp.config.limits import Limits
 from ffrtmp.config.values import Broker, Database, Duration, Key, Network, Port, Whole
 
@@ -15,6 +16,9 @@ MASTER_ENVIRONMENT = {
     "api_key_file": "MASTER_API_KEY_FILE",
     "db": "MASTER_DB",
     "broker": "MASTER_BROKER",
+    "node_broker": "MASTER_NODE_BROKER",
+    "flower_broker": "MASTER_FLOWER_BROKER",
+    "flower_password": "MASTER_FLOWER_PASSWORD",
 }
 
 
@@ -43,16 +47,18 @@ class MasterTls(Settings):
         return self
 
 
-class MasterSettings(Settings):
-    """The ``master:`` section."""
+class MasterSettings(BrokerSettings):
+    """The ``master:`` section; without a ``broker`` the embedded one is started."""
 
     host: str = "127.0.0.1"
     port: Port = 8080
     db: Database | None = Field(default=None, alias="db_path")
     """SQLite file or SQLAlchemy URL; none means ``ffrtmp.db`` in ``data_dir``."""
     data_dir: Path = Path("ffrtmp-data")
-    broker: Broker | None = None
-    """Redis URL; none starts the embedded broker."""
+    node_broker: Broker | None = None
+    """The broker's URL that nodes are given, with a user of their own; none gives ``broker``."""
+    flower_broker: Broker | None = None
+    """The same for Flower."""
     broker_port: Port = 0
     api_key: Key | None = None
     api_key_file: Path | None = None
@@ -98,6 +104,17 @@ class MasterSettings(Settings):
     def max_advance_seconds(self) -> float:
         """Farm time a single pass may add: two intervals, at most 10 s."""
         return min(10.0, 2 * self.scheduler_interval)
+
+    @property
+    def broker_url_of_nodes(self) -> str | None:
+        """What nodes are told at registration; the files of TLS are their own."""
+        return self.node_broker or self.broker
+
+    @property
+    def broker_url_of_flower(self) -> str | None:
+        """The settled URL that Flower looks through."""
+        url = self.flower_broker or self.broker
+        return None if url is None else self.secured(url)
 
     @property
     def database_url(self) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -35,9 +36,25 @@ def _url(value: str) -> str:
 
 
 def _broker(value: str) -> str:
-    if not re.match(r"rediss?://[^/]", value):
+    try:
+        parts = urlsplit(value)
+        is_url = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url or not re.fullmatch(r"rediss?://[!-~]+", value):
         raise ValueError("is no Redis URL; give one such as redis://:password@host:6379/0")
+    # A query could switch the checks of certificates off.
+    if not re.fullmatch(r"/?[0-9]*", parts.path) or "?" in value or "#" in value:
+        raise ValueError("holds more than host, port and database number; see broker_ca for TLS")
     return value
+
+
+def _readable(value: Path) -> Path:
+    try:
+        with value.open("rb"):
+            return value
+    except OSError as error:
+        raise ValueError(f"{value} cannot be read: {error.strerror}") from None
 
 
 def _database(value: str) -> str:
@@ -74,6 +91,7 @@ Whole = Annotated[int, BeforeValidator(_no_switch)]
 Port = Annotated[Whole, Field(ge=0, le=65535)]
 Key = Annotated[str, AfterValidator(_key)]
 Broker = Annotated[str, AfterValidator(_broker)]
+ReadableFile = Annotated[Path, AfterValidator(_readable)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 

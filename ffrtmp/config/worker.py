@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from ffrtmp.config.base import Settings, Tracing
-from ffrtmp.config.values import Broker, Duration, Key, Name, Network, Port, Url, Whole
+from ffrtmp.config.broker import BrokerSettings
+from ffrtmp.config.values import Duration, Key, Name, Network, Port, Url, Whole
 from ffrtmp.domain.ranking import Queue
 
 WORKER_ENVIRONMENT = {
@@ -15,6 +16,7 @@ WORKER_ENVIRONMENT = {
     "master_url": "MASTER_URL",
     "tls.ca": "MASTER_CA",
     "tls.insecure_skip_tls_verification": "FFRTMP_INSECURE_SKIP_TLS_VERIFICATION",
+    "broker": "WORKER_BROKER",
 }
 INSECURE = (
     "WARNING: the master's certificate is not verified (insecure_skip_tls_verification): whoever "
@@ -32,15 +34,13 @@ class ClientTls(Settings):
     """Accept whatever certificate the master shows."""
 
 
-class WorkerSettings(Settings):
-    """The ``worker:`` section."""
+class WorkerSettings(BrokerSettings):
+    """The ``worker:`` section; without a ``broker`` it is the one the master names."""
 
     master_url: Url = "http://localhost:8080"
     api_key: Key | None = None
     api_key_file: Path | None = None
     """A file that holds it instead, readable by its owner alone."""
-    broker: Broker | None = None
-    """Redis URL; none takes the one the master names at registration."""
     address: Name | None = None
     """What the node is known by; none is the host name."""
     name: Name | None = None

@@ -1,5 +1,6 @@
 """The farm in numbers, counted once by control so that a scrape never counts."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from ffrtmp.domain.occupancy import busy_by_node
 from ffrtmp.services.context import Context
 from ffrtmp.store.engine import Transaction
 
+REFUSED = "messages_refused"
+
 
 class Counts:
     """Counts jobs and nodes."""
@@ -16,16 +19,22 @@ class Counts:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def run_once(self) -> Mapping[str, Any]:
-        """Count, and keep the numbers in the farm's row."""
+    def run_once(self, *, messages_refused: Mapping[str, int] | None = None) -> Mapping[str, Any]:
+        """Count, and keep the numbers in the farm's row.
+
+        ``messages_refused``: what control did not take from the broker since the last count.
+        """
         with self._context.store.read() as tx:
-            counted = {"jobs": _jobs(tx), "nodes": _nodes(tx)}
+            counted: dict[str, Any] = {"jobs": _jobs(tx), "nodes": _nodes(tx)}
         with self._context.store.write() as tx:
+            known: Mapping[str, int] = tx.clock.counts().get(REFUSED, {})
+            counted[REFUSED] = dict(Counter(known) + Counter(messages_refused or {}))
             tx.clock.put_counts(counted)
         return counted
 
     def last(self) -> Mapping[str, Any]:
-        """The numbers of the last count: ``jobs`` and ``nodes``, each by status."""
+        """The numbers of the last count: ``jobs`` and ``nodes`` by status, and what was refused
+        of messages by reason, ever."""
         with self._context.store.read() as tx:
             return tx.clock.counts()
 

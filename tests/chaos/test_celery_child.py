@@ -1,6 +1,7 @@
 """What befalls the Celery child, which no encode may feel."""
 
 import resource
+from functools import partial
 from typing import Any
 
 import psutil
@@ -49,14 +50,26 @@ def is_replaced(agent: AgentProcess, child: psutil.Process) -> bool:
     return now is not None and now.pid != child.pid
 
 
-def test_garbage_in_a_queue_costs_a_restart_of_the_child_and_no_encode(farm: ChaosFarm) -> None:
+def test_garbage_in_a_queue_is_counted_and_costs_nothing(farm: ChaosFarm) -> None:
     agent, job, ffmpeg = busy(farm)
     child = child_of(agent)
 
     with farm.broker.client() as broker:
-        broker.lpush("live", b"[]")
+        broker.lpush("live", *RUBBISH)
 
-    wait_until(lambda: not child.is_running(), what="the child to end")
+    dropped = partial(agent.metric, "ffrtmp_worker_hints_total", outcome="dropped")
+    wait_until(lambda: dropped() == len(RUBBISH), what="each to be counted")
+    assert agent.celery_child() == child
+    assert farm.wait_for(farm.submit(), JobStatus.COMPLETED).attempt == 1
+    assert ends_well(farm, job, ffmpeg)
+
+
+def test_child_that_is_killed_is_replaced_and_no_encode_feels_it(farm: ChaosFarm) -> None:
+    agent, job, ffmpeg = busy(farm)
+    child = child_of(agent)
+
+    child.kill()
+
     wait_until(lambda: is_replaced(agent, child), seconds=BACK_SECONDS)
     assert farm.wait_for(farm.submit(), JobStatus.COMPLETED).attempt == 1
     assert ends_well(farm, job, ffmpeg)
@@ -67,10 +80,13 @@ def test_child_that_ends_again_and_again_raises_an_alarm_and_the_node_asks_by_it
     farm: ChaosFarm,
 ) -> None:
     agent = start(farm, poll_interval=0.5)
-    with farm.broker.client() as broker:
-        broker.lpush("live", *RUBBISH)
 
-    wait_until(lambda: agent.metric("ffrtmp_worker_child_faults") > 3, seconds=60)
+    def is_alarmed() -> bool:
+        if child := agent.celery_child():
+            child.kill()
+        return agent.metric("ffrtmp_worker_child_faults") > 3
+
+    wait_until(is_alarmed, seconds=60)
 
     assert "ERROR workers.child: Celery child ended" in agent.text()
     farm.wait_for_listeners(1)

@@ -8,12 +8,13 @@ import pytest
 from tests.integration.agents import Master, kill_tree
 from tests.security.attacker import WebServer, web_server
 from tests.security.target import Target
+from tests.waiting import free_port
 
 
 @pytest.fixture(scope="session")
 def attacked_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder: Path = tmp_path_factory.mktemp("target")
-    master = Master(folder)
+    master = Master(folder, metrics_port=free_port())
     try:
         attacked = Target(folder, master)
         try:

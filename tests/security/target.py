@@ -12,6 +12,7 @@ from ffrtmp.domain.job import JobStatus
 from ffrtmp.schemas import JobAnswer
 from tests.integration.agents import AgentProcess, Master, job_with, kill_tree
 from tests.media.specs import make_clip
+from tests.waiting import free_port
 
 SECRET = "the-secret-of-this-node"
 
@@ -35,6 +36,7 @@ class Target:
             media_roots=[self.media],
             output_roots=[self.out, self.media],
             allow_networks=["127.0.0.1/32"],
+            metrics_port=free_port(),
         ).ready()
 
     def attack(self, location: str, **parameters: Any) -> JobAnswer:
