@@ -17,6 +17,7 @@ from ffrtmp.api import attempts, errors, events, health, jobs, keys, nodes, queu
 from ffrtmp.api.browsers import GuardedApp
 from ffrtmp.api.connections import Guard, guarded, with_open_files
 from ffrtmp.api.documents import DescribedApi
+from ffrtmp.api.follow import Tails
 from ffrtmp.api.heads import HeadLimit
 from ffrtmp.api.load import Load
 from ffrtmp.api.refusals import Refusals, keep_history, write_due
@@ -63,6 +64,7 @@ def create_app(farm: Farm, settings: MasterSettings, metrics: MasterMetrics) -> 
     app.state.suspects = Suspects()
     refusals = Refusals(counter=metrics.auth_failures, now=time.monotonic)
     app.state.refusals = refusals
+    app.state.tails = Tails(farm)
     app.state.load = load = Load(limits=settings.limits)
     errors.install(app)
     # A farm without a key has strangers only, whom its routes let in.

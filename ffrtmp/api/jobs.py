@@ -1,17 +1,18 @@
 """Jobs over HTTP."""
 
+import functools
 import hashlib
 import json
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, status
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Header, Query, Request, status
 from pydantic import BaseModel
 
-from ffrtmp.api import follow, wire
+from ffrtmp.api import wire
 from ffrtmp.api.auth import GuardedRoute, JobReader, JobWriter, SeenJob
 from ffrtmp.api.bodies import KIB, takes
-from ffrtmp.api.state import FarmDep
+from ffrtmp.api.follow import Following
+from ffrtmp.api.state import FarmDep, load_of, tails_of
 from ffrtmp.domain.errors import InvalidRequest
 from ffrtmp.domain.job import Job
 from ffrtmp.schemas import (
@@ -153,14 +154,17 @@ def events(job: SeenJob, farm: FarmDep, _caller: JobReader) -> EventList:
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
 def logs(
-    job: SeenJob, farm: FarmDep, _caller: JobReader, query: Annotated[LogQuery, Query()]
-) -> LogAnswer | StreamingResponse:
+    request: Request,
+    job: SeenJob,
+    farm: FarmDep,
+    caller: JobReader,
+    query: Annotated[LogQuery, Query()],
+) -> LogAnswer | Following:
     """The log of one attempt; ``follow=1`` streams server-sent events until the job ends."""
-    found = farm.jobs.log(job, attempt=query.attempt)
     if query.follow:
-        return StreamingResponse(
-            follow.log_events(farm, found.job.id), media_type="text/event-stream"
-        )
+        seat = functools.partial(load_of(request).following, caller.name)
+        return Following(tails_of(request).log_events(farm.jobs.get(job).id), seat=seat)
+    found = farm.jobs.log(job, attempt=query.attempt)
     return LogAnswer(
         job_id=found.job.id,
         sequence_number=found.job.sequence_number,

@@ -1,6 +1,7 @@
 """What one API process bears at this moment, and what it refuses to bear besides."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from ffrtmp.domain.access import ANYONE, Caller
 from ffrtmp.domain.errors import TooMany
 from ffrtmp.domain.node import Node
 
+SEAT_SECONDS = 10.0
 BUSY_SECONDS = 2.0
 """After how long a request is asked again for which there was no room."""
 
@@ -22,6 +24,8 @@ class Load:
     limits: Limits
     now: Callable[[], float] = time.monotonic
     body_bytes: int = 0
+    followers: Counter[str] = field(default_factory=Counter)
+    """Streams of events by key."""
     _callers: Rates = field(default_factory=Rates)
     _strangers: Rates = field(default_factory=Rates)
 
@@ -51,6 +55,23 @@ class Load:
             yield
         finally:
             self.body_bytes -= body_bytes
+
+    @contextmanager
+    def following(self, key: str) -> Iterator[None]:
+        """A seat for a stream of events."""
+        most, most_of_key = self.limits.followers, self.limits.followers_per_key
+        if self.followers.total() >= most or self.followers[key] >= most_of_key:
+            raise TooMany(
+                f"at most {most_of_key} streams of a key, {most} of all; end one first",
+                retry_after_seconds=SEAT_SECONDS,
+            )
+        self.followers[key] += 1
+        try:
+            yield
+        finally:
+            self.followers[key] -= 1
+            if not self.followers[key]:
+                del self.followers[key]
 
     def _admit(self, rates: Rates, caller: str, per_minute: int) -> None:
         wait_seconds = rates.wait_seconds(caller, per_minute=per_minute, now=self.now())

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
+from ffrtmp.api.follow import Tails
 from ffrtmp.api.load import Load
 from ffrtmp.api.suspects import Suspects
 from ffrtmp.config import MasterSettings
@@ -35,6 +36,12 @@ def suspects_of(request: Request) -> Suspects:
     """Where wrong credentials come from."""
     suspects: Suspects = request.app.state.suspects
     return suspects
+
+
+def tails_of(request: Request) -> Tails:
+    """The logs that this process follows."""
+    tails: Tails = request.app.state.tails
+    return tails
 
 
 def _metrics(request: Request) -> MasterMetrics:

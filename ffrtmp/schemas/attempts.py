@@ -153,7 +153,7 @@ class LogChunk(Wire):
     model_config = example({"lease": "k3wWm2hJrI8q1m9dXxQy0Q", "offset": 0, "text": "frame=1\n"})
 
     lease: Lease
-    offset: Count
+    offset: Annotated[Count, Field(le=MAX_LOG_BYTES)]
     """Characters sent before this chunk; a chunk that does not continue the log is ignored."""
     text: Annotated[Text, Field(max_length=MAX_LOG_BYTES)]
 

@@ -42,6 +42,15 @@ class JobLog:
     error: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogMark:
+    """What changes whenever a job's log does."""
+
+    status: JobStatus
+    attempt: int
+    length: int | None
+
+
 class JobService:
     """Verbs on jobs; a ``reference`` is an id or a sequence number, parsed by the caller."""
 
@@ -108,6 +117,14 @@ class JobService:
             text = tx.attempts.log(job.id, number) or ""
         error = run.error if run else job.error
         return JobLog(job=job, attempt=number or None, text=text, error=error)
+
+    def log_since(self, job_id: str, mark: LogMark | None) -> tuple[LogMark, JobLog] | None:
+        """The last attempt's log and its mark; None while that is the one given."""
+        with self._context.store.read() as tx:
+            job = _found(tx, job_id)
+            length = tx.attempts.log_length(job.id, job.attempt)
+        now = LogMark(status=job.status, attempt=job.attempt, length=length)
+        return None if now == mark else (now, self.log(job_id))
 
     def cancel(self, reference: str | int, *, by: str = ANYONE.name) -> Job:
         """End a pending or running job; canceling twice is once.

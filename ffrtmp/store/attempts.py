@@ -295,6 +295,11 @@ class Attempts:
         query = sa.select(attempt_logs.c.text).where(_log(job_id, number))
         return self._db.execute(query).scalar_one_or_none()
 
+    def log_length(self, job_id: str, number: int) -> int | None:
+        """How many characters of one attempt's log have come; None without any."""
+        query = sa.select(attempt_logs.c.length).where(_log(job_id, number))
+        return self._db.execute(query).scalar_one_or_none()
+
     def delete_of(self, job_ids: Sequence[str]) -> None:
         """Remove the attempts and logs of jobs."""
         self._db.execute(sa.delete(attempt_logs).where(attempt_logs.c.job_id.in_(job_ids)))

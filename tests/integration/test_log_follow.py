@@ -2,18 +2,19 @@
 
 import socketserver
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 
-from ffrtmp.api.follow import log_events
+from ffrtmp.api.follow import MAX_BEHIND, PIECE_CHARACTERS, Tails
 from ffrtmp.client import Connection, MasterClient, MasterUnreachable
 from ffrtmp.domain.policy import FarmPolicy
+from ffrtmp.services.jobs import JobLog, LogMark
 from ffrtmp.store.engine import Store
-from tests.builders import request
+from tests.builders import claim, registration, request
 from tests.fakes import FakeWorld
 
 PIECES = "data: one\ndata: \n\n: nothing new\n\ndata: two\n\n"
@@ -54,26 +55,46 @@ def test_a_stream_that_is_cut_is_said_to_be() -> None:
         list(master.follow_logs("1"))
 
 
-def test_a_log_without_news_still_says_that_its_stream_lives(tmp_path: Path) -> None:
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[FakeWorld]:
     world = FakeWorld.over(Store(f"sqlite:///{tmp_path}/farm.db"), FarmPolicy())
+    yield world
+    world.farm.close()
+
+
+FIRST_ID = "00000000-0000-7000-8000-000000000001"
+QUIET = ": nothing new\n\n"
+END_CANCELED = 'event: end\ndata: {"status": "canceled"}\n\n'
+
+
+def leased(world: FakeWorld) -> tuple[str, Callable[[int, str], None]]:
+    """A running job, and what continues its log at an offset."""
+    (job,) = world.farm.jobs.submit([request()])
+    world.farm.nodes.register(registration())
+    grant = world.farm.attempts.claim(claim())
+    assert grant is not None
+
+    def say(offset: int, text: str) -> None:
+        world.farm.attempts.append_log(
+            job.id, 1, node_id="node-1", lease=grant.attempt.lease, offset=offset, text=text
+        )
+
+    return job.id, say
+
+
+def test_a_log_without_news_still_says_that_its_stream_lives(world: FakeWorld) -> None:
     world.farm.migrate()
     job = world.farm.jobs.submit([request()])[0]
 
-    async def first(events: AsyncIterator[str]) -> str:
-        return await anext(events)
+    async def first() -> str:
+        return await anext(Tails(world.farm).log_events(job.id, quiet_limit_seconds=0.01))
 
-    said = anyio.run(first, log_events(world.farm, job.id, quiet_limit_seconds=0))
-    world.farm.close()
-
-    assert said == ": nothing new\n\n"
+    assert anyio.run(first) == QUIET
 
 
-def test_a_database_that_is_away_for_a_moment_does_not_cut_the_stream(tmp_path: Path) -> None:
-    world = FakeWorld.over(Store(f"sqlite:///{tmp_path}/farm.db"), FarmPolicy())
-    first_id = "00000000-0000-7000-8000-000000000001"
-
+def test_a_database_that_is_away_for_a_moment_does_not_cut_the_stream(world: FakeWorld) -> None:
     async def followed() -> list[str]:
-        events = log_events(world.farm, first_id, quiet_limit_seconds=0)
+        events = Tails(world.farm).log_events(FIRST_ID, quiet_limit_seconds=0.6)
         said = [await anext(events)]  # there is no table yet
         world.farm.migrate()
         (job,) = world.farm.jobs.submit([request()])
@@ -81,6 +102,100 @@ def test_a_database_that_is_away_for_a_moment_does_not_cut_the_stream(tmp_path: 
         return said + [event async for event in events]
 
     said = anyio.run(followed)
-    world.farm.close()
 
-    assert said == [": nothing new\n\n", 'event: end\ndata: {"status": "canceled"}\n\n']
+    assert said[0] == QUIET
+    assert [event for event in said if event != QUIET] == [END_CANCELED]
+
+
+def test_all_who_follow_a_job_share_one_look_at_it_and_hear_the_same(world: FakeWorld) -> None:
+    world.farm.migrate()
+    job_id, say = leased(world)
+    say(0, "one\n")
+    looks = 0
+    log_since = world.farm.jobs.log_since
+
+    def counted(job_id: str, mark: LogMark | None) -> tuple[LogMark, JobLog] | None:
+        nonlocal looks
+        looks += 1
+        return log_since(job_id, mark)
+
+    world.farm.jobs.log_since = counted  # type: ignore[method-assign]
+
+    async def followed() -> list[list[str]]:
+        tails = Tails(world.farm)
+        early = [tails.log_events(job_id) for _ in range(20)]
+        heard = [[await anext(events)] for events in early]
+        say(4, "two\n")
+        late = tails.log_events(job_id)
+        heard.append([await anext(late)])
+        world.farm.jobs.cancel(job_id)
+        for said, events in zip(heard, [*early, late], strict=True):
+            said += [event async for event in events]
+        return heard
+
+    heard = anyio.run(followed)
+
+    assert {"".join(said) for said in heard} == {
+        "data: --- attempt 1 on node-1 ---\ndata: one\ndata: \n\n"
+        "data: two\ndata: \n\n" + END_CANCELED
+    }
+    assert looks < 20
+
+
+def test_whoever_does_not_keep_up_is_cut_off_and_told_no_end(
+    world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ffrtmp.api.follow.POLL_SECONDS", 0.001)
+    monkeypatch.setattr("ffrtmp.api.follow.LOOKS_PER_SECOND", 1_000.0)
+    world.farm.migrate()
+    job_id, say = leased(world)
+    say(0, "0")
+
+    async def followed() -> tuple[list[str], list[str]]:
+        tails = Tails(world.farm)
+        slow, quick = tails.log_events(job_id), tails.log_events(job_id)
+        heard = [await anext(slow)], [await anext(quick)]
+        for number in range(1, MAX_BEHIND + 5):
+            say(number, "x")
+            heard[1].append(await anext(quick))
+        world.farm.jobs.cancel(job_id)
+        for said, events in zip(heard, (slow, quick), strict=True):
+            said += [event async for event in events]
+        return heard
+
+    slow, quick = anyio.run(followed)
+
+    assert quick[-1] == END_CANCELED
+    assert slow == quick[: MAX_BEHIND + 1]
+
+
+def test_a_job_is_looked_at_only_while_somebody_follows_it(world: FakeWorld) -> None:
+    world.farm.migrate()
+    (job,) = world.farm.jobs.submit([request()])
+
+    async def followed() -> int:
+        tails = Tails(world.farm)
+        events = tails.log_events(job.id, quiet_limit_seconds=0.01)
+        await anext(events)
+        await events.aclose()
+        return len(tails)
+
+    assert anyio.run(followed) == 0
+
+
+def test_a_long_log_is_sent_in_pieces_that_make_it_whole(world: FakeWorld) -> None:
+    world.farm.migrate()
+    job_id, say = leased(world)
+    text = "".join(f"line {number}\r\n" for number in range(5_000))
+    say(0, text)
+    world.farm.jobs.cancel(job_id)
+
+    async def followed() -> list[str]:
+        return [event async for event in Tails(world.farm).log_events(job_id)]
+
+    events = anyio.run(followed)
+
+    with streaming("".join(events)) as master:
+        whole = "".join(master.follow_logs("1"))
+    assert whole == "--- attempt 1 on node-1 ---\n" + text.replace("\r\n", "\n")
+    assert max(map(len, events)) < 2 * PIECE_CHARACTERS
