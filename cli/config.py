@@ -121,6 +121,7 @@ def _origin(
         flags["master_url"] = options.master
     if flags.get(name):
         return "flag"
-    if os.environ.get(variables.get(name, "")):
-        return variables[name]
+    for setting, variable in variables.items():
+        if setting.partition(".")[0] == name and os.environ.get(variable):
+            return variable
     return str(options.config) if name in file.model_fields_set else "default"

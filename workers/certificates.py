@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from ffrtmp.config import ClientTls
 from ffrtmp.tls import TlsFileError
 from ffrtmp.tls.expiry import LOOK_SECONDS, client_expiries, gauge, warnings
+from workers.checks import Check, Status
 
 log = logging.getLogger(__name__)
 
@@ -41,3 +42,16 @@ class ClientCertificates(Collector):
         except TlsFileError:
             return
         yield gauge("ffrtmp_worker_certificate_expiry_timestamp_seconds", expiries)
+
+
+def check_certificates(tls: ClientTls, *, now: datetime) -> Check:
+    """Whether the files can be used now, and until when."""
+    name = "certificates"
+    try:
+        expiries = client_expiries(tls)
+    except TlsFileError as error:
+        return Check(name=name, status=Status.FAILED, detail=str(error))
+    over = [expiry for expiry in expiries if expiry.until <= now]
+    said = [f"{one.kind} {one.file} until {one.until:%Y-%m-%d}" for one in over or expiries]
+    status = Status.FAILED if over else Status.OK
+    return Check(name=name, status=status, detail=", ".join([*said, *warnings(expiries, now)]))

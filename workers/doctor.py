@@ -12,12 +12,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from ffrtmp.config import WorkerSettings
+from ffrtmp.config import ClientTls, WorkerSettings
 from ffrtmp.domain.device import Device
 from workers.checks import Check, Status, check_broker, check_folder, check_limits, check_master
 from workers.errors import EXIT_FAILED
@@ -60,6 +61,7 @@ def findings(settings: WorkerSettings, *, is_master_named: bool) -> dict[str, An
         check_folder("state folder", state_folder(settings)),
         check_folder("work folder", places(settings).output_folder),
         check_master(settings, is_named=is_master_named),
+        *_certificates(settings.tls),
         check_broker(settings),
         check_limits(find_means(f"ffrtmp-doctor-{os.getpid()}")),
     ]
@@ -82,6 +84,15 @@ def _encoders(found: FoundDevices) -> Check:
     status = Status.OK if works else Status.FAILED
     detail = f"{works} of {len(found.trials)} tests passed"
     return Check(name="encoders", status=status, detail=detail)
+
+
+def _certificates(tls: ClientTls) -> Sequence[Check]:
+    if not (tls.cert or tls.ca):
+        return ()
+    # What reads certificates is heavy.
+    from workers.certificates import check_certificates
+
+    return [check_certificates(tls, now=datetime.now(UTC))]
 
 
 def _gstreamer(found: FoundDevices) -> Check:

@@ -6,6 +6,7 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -20,6 +21,7 @@ from ffrtmp.api.documents import DescribedApi
 from ffrtmp.api.follow import Tails
 from ffrtmp.api.heads import HeadLimit
 from ffrtmp.api.load import Load
+from ffrtmp.api.loops import HandshakeLoop
 from ffrtmp.api.refusals import Refusals, keep_history, write_due
 from ffrtmp.api.suspects import Suspects
 from ffrtmp.config import MasterSettings
@@ -95,7 +97,10 @@ def serve(settings: MasterSettings) -> None:
     if settings.tracing.enabled:
         _trace(app, settings.tracing.endpoint)
     try:
-        asyncio.run(_serve(app, settings, _served_tls(settings, metrics)))
+        tls = _served_tls(settings, metrics)
+        loop = partial(HandshakeLoop, settings.limits.head_timeout)
+        with asyncio.Runner(loop_factory=loop) as runner:
+            runner.run(_serve(app, settings, tls))
     finally:
         farm.close()
 

@@ -116,7 +116,7 @@ def masters(folder: Path, *, shown: Files, ca: Path, crl: Path) -> Iterator[Mast
     try:
         for name, tls, more in (
             ("mtls", mutual, {"health_port": 0}),
-            ("tls", https, {"only": "api", "broker": NOBODY}),
+            ("tls", https, {"only": "api", "broker": NOBODY, "limits": {"head_timeout": 2}}),
             ("plain", {}, {"only": "api", "broker": NOBODY}),
         ):
             started.append(Served(folder / name, tls=tls, **more))

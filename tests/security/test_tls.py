@@ -110,6 +110,13 @@ def test_plain_http_to_the_tls_port_is_refused(world: World, serving: str) -> No
             assert b"HTTP" not in there.recv(4096)
 
 
+def test_client_that_does_not_shake_hands_is_cut_off(world: World) -> None:
+    tls = world.served.tls
+
+    with socket.create_connection(("127.0.0.1", tls.settings.port), timeout=30) as there:
+        assert there.recv(1) == b""
+
+
 def handshake(world: World, port: int, version: ssl.TLSVersion) -> str | None:
     """The version spoken by a client that knows only this one, with the right certificate."""
     right = world.holders["right"]
@@ -147,6 +154,11 @@ def test_new_versions_are_spoken(world: World) -> None:
     assert handshake(world, tls, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
     assert handshake(world, tls, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
     assert handshake(world, mtls, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
+
+
+def test_versions_with_sessions_are_not_spoken_where_certificates_are_asked(world: World) -> None:
+    with pytest.raises((ssl.SSLError, ConnectionResetError)):
+        handshake(world, world.served.mtls.settings.port, ssl.TLSVersion.TLSv1_2)
 
 
 class Health(BaseHTTPRequestHandler):

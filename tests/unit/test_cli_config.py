@@ -202,6 +202,7 @@ def test_config_show_masks_keys_and_names_origins(
         "  tracing: {endpoint: 'http://me:pw@traces:4318'}\n"
     )
     monkeypatch.setenv("MASTER_API_KEY", "very-secret")
+    monkeypatch.setenv("MASTER_CA", "/ca.pem")
 
     assert run(["config", "show", "--config", str(file)]) == 0
     out = capsys.readouterr().out
@@ -211,6 +212,7 @@ def test_config_show_masks_keys_and_names_origins(
     assert lines["master.api_key"].split()[1:] == [MASK, "MASTER_API_KEY"]
     assert lines["master.port"].split()[1:] == ["9000", str(file)]
     assert lines["master.host"].endswith("default")
+    assert "MASTER_CA" in lines["worker.tls"]
 
 
 def test_config_show_is_json_on_demand(capsys: pytest.CaptureFixture[str]) -> None:

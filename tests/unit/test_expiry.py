@@ -12,6 +12,7 @@ from cli.certs.wanted import Kind
 from ffrtmp.config import ClientTls, MasterTls
 from ffrtmp.tls.expiry import Expiry, client_expiries, served_expiries
 from tests.certificates import DAY, Authority
+from workers.certificates import check_certificates
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -58,6 +59,22 @@ def test_files_run_out_with_the_first_certificate_in_them(tmp_path: Path) -> Non
     whole = ours.pair.certificate.not_valid_after_utc
     assert served == {"server": own, "ca": first, "crl": whole}
     assert shown == {"client": own, "ca": first}
+
+
+def test_doctor_says_until_when_and_fails_what_is_over_or_unreadable(tmp_path: Path) -> None:
+    ours = Authority(tmp_path / "ours", life=90 * DAY)
+    files = ours.issue(Kind.NODE, "node", life=60 * DAY)
+    tls, now = ClientTls(cert=files.cert, key=files.key, ca=ours.ca), datetime.now(UTC)
+
+    good = check_certificates(tls, now=now)
+    over = check_certificates(tls, now=now + 61 * DAY)
+    files.cert.unlink()
+    absent = check_certificates(tls, now=now)
+
+    assert [check.status for check in (good, over, absent)] == ["ok", "failed", "failed"]
+    assert f"client {files.cert} until {now + 60 * DAY:%Y-%m-%d}" in good.detail
+    assert f"{files.cert} expired on" in over.detail
+    assert f"{files.cert} cannot be read" in absent.detail
 
 
 def test_own_certificates_are_renewed_when_due_and_when_the_machine_has_another_place(
