@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 WRITE_SECONDS = 1.0
 """Between looks whether there is something to write."""
 MINUTE_SECONDS = 60.0
-EVENTS_PER_MINUTE = 10
+EVENTS_PER_MINUTE = 30
 MAX_ADDRESSES = 1000
 MAX_NAMES = 5
 LINES_PER_SECOND = 5

@@ -89,6 +89,10 @@ def hash_of(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+NO_HASH = "-" * 64
+"""As long as a hash, and none: compared with where there is nothing to compare with."""
+
+
 def is_same(one: str, other: str) -> bool:
     """Whether two hashes are equal, in a time that does not tell how far they are."""
     return hmac.compare_digest(one, other)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ffrtmp.domain.access import (
     ANYONE,
     BOOTSTRAP,
+    NO_HASH,
     Caller,
     Refusal,
     hash_of,
@@ -22,8 +23,6 @@ from ffrtmp.store.engine import Transaction
 
 log = logging.getLogger(__name__)
 
-NO_HASH = "-" * 64
-"""As long as a hash, and none: compared with where there is nothing to compare with."""
 USELESS = {
     KeyState.EXPIRED: (Refusal.EXPIRED, "this key has expired; have it rotated"),
     KeyState.REVOKED: (Refusal.REVOKED, "this key was revoked; ask for another"),

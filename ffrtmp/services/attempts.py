@@ -10,6 +10,7 @@ from ffrtmp.domain.breaker import HOST_SIDE
 from ffrtmp.domain.device import CPU_DEVICE, Device, hardware_for
 from ffrtmp.domain.errors import (
     FarmError,
+    Forbidden,
     HashConflict,
     InvalidRequest,
     NodeNotAccepting,
@@ -240,6 +241,7 @@ class AttemptService:
         if attempt.state is not AttemptState.COMMITTING:
             raise NotCommitted("commit the attempt before reporting it completed")
         _same_hash(attempt, said.sha256)
+        _same_size(attempt, said.size_bytes)
         now = self._context.now()
         tx.attempts.end(
             attempt,
@@ -317,7 +319,9 @@ def _held(
 def _own(attempt: Attempt | None, *, node_id: str, lease: str) -> Attempt:
     if attempt is None:
         raise NotFound("there is no such attempt")
-    if attempt.node_id != node_id or not hmac.compare_digest(attempt.lease, lease):
+    if attempt.node_id != node_id:
+        raise Forbidden("this attempt is another node's")
+    if not hmac.compare_digest(attempt.lease, lease):
         raise StaleLease("this lease is not the attempt's")
     return attempt
 
@@ -332,6 +336,11 @@ def _reported_before(attempt: Attempt, said: Report) -> bool:
 def _same_hash(attempt: Attempt, sha256: str | None) -> None:
     if attempt.sha256 != sha256:
         raise HashConflict("the attempt committed a file with another sha256", field="sha256")
+
+
+def _same_size(attempt: Attempt, size_bytes: int | None) -> None:
+    if size_bytes is not None and attempt.size_bytes != size_bytes:
+        raise HashConflict("the attempt committed a file of another size", field="size")
 
 
 def _stale(attempt: Attempt) -> FarmError:
