@@ -60,7 +60,8 @@ def _under(location: str, roots: tuple[Path, ...]) -> Path:
         path = Path(location).resolve()
         if any(path.is_relative_to(root.resolve()) for root in roots):
             return path
-    except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError
+    except (OSError, RuntimeError, ValueError) as error:
+        # a loop of links is a RuntimeError, what no file system can name a ValueError
         raise _refused(location, f"cannot be looked at: {error}") from error
     raise _refused(location, "is outside this node's media roots")
 

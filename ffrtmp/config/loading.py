@@ -96,6 +96,9 @@ def _section_of(file: Path, section: str, kind: type[Settings]) -> dict[str, Any
         document = yaml.load(file.read_text(encoding="utf-8"), _OnceLoader) or {}  # noqa: S506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{file}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        # of a value that its own tag or form promises and is not: a date, a number
+        raise ConfigError(f"{file}: no YAML that can be read: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{file}: is not a mapping with master: and worker: sections")
     unknown = sorted(str(key) for key in document if key not in ("master", "worker"))

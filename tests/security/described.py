@@ -11,14 +11,16 @@ from typing import Any
 
 SCHEMATHESIS = str(Path(sys.executable).parent / "schemathesis")
 RUN_SECONDS = 1200
-NOT_ALL_OF_IT = "positive_data_acceptance"
-"""A schema says less than what is asked of a job: 422 is an answer to what it allows, too."""
 CONFIGURATION = """
 seed = 1
 [auth.openapi.apiKey]
 bearer = {key!r}
 [auth.openapi.nodeToken]
 bearer = {token!r}
+
+# A schema says less than what is asked of a job: 422 is an answer to what it allows, too.
+[checks]
+positive_data_acceptance.enabled = false
 
 # Also the path of another route, whose name "batch" or "register" could be.
 [[operations]]
@@ -45,8 +47,7 @@ def fuzz(url: str, folder: Path, *arguments: str, key: str, token: str) -> Fuzze
     configuration.write_text(CONFIGURATION.format(key=key, token=token))
     command = [
         *(SCHEMATHESIS, "--config-file", str(configuration), "run", f"{url}/openapi.json"),
-        *("--checks", "all", "--exclude-checks", NOT_ALL_OF_IT, "--warnings", "off"),
-        *("--no-shrink", "--continue-on-failure", "--request-timeout", "30"),
+        *("--warnings", "off", "--no-shrink", "--continue-on-failure", "--request-timeout", "30"),
         *("--report", "json", "--report-json-path", str(report), *arguments),
     ]
     done = subprocess.run(

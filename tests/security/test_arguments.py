@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ from ffrtmp.domain.scenario import parse_scenario
 from ffrtmp.domain.spec import JobSpec
 from ffrtmp.schemas import Parameters
 from tests.security.arguments import ELEMENTS, check, elements_of, filters_of
+from tests.security.fuzzing import often
 from workers.errors import UnsupportedSpec
 from workers.ffmpeg.command import transcode
 from workers.ffmpeg.facts import AudioFacts, MediaFacts, SubtitleFacts, VideoFacts
@@ -157,11 +158,7 @@ def planned(spec: JobSpec, source: MediaFacts | None) -> Plan:
         raise
 
 
-OFTEN = settings(
-    max_examples=100,
-    deadline=None,
-    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
-)
+OFTEN = often(100)
 
 
 @OFTEN
