@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.exits import UsageError
 from cli.flags import MasterTuning, master_settings, worker_settings
 from cli.folder import FarmFolder
 from cli.options import Session, with_session
 from cli.render import say, show_json, write
 from ffrtmp.config import MasterSettings, WorkerSettings
+from ffrtmp.config.places import why_unusable
 
 if TYPE_CHECKING:
     from cli.certs.own import OwnCertificates
@@ -51,6 +53,7 @@ def up(
     given = None if tls and options.cert is None else tls
     master = master_settings(options, tuning, host=host, port=port, data_dir=data_dir, tls=given)
     agent = worker_settings(options, slots=slots)
+    require_places(master)
     folder = FarmFolder(data_dir)
     log_to_stderr()
     with folder.locked():
@@ -73,6 +76,13 @@ def up(
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(up)
+
+
+def require_places(master: MasterSettings) -> None:
+    """UsageError where the data folder or the database file is something else."""
+    why = why_unusable(master)
+    if why is not None:
+        raise UsageError(why)
 
 
 def own_certificates(folder: FarmFolder, master: MasterSettings) -> "OwnCertificates":

@@ -18,6 +18,7 @@ from typing import TextIO
 
 from ffrtmp import telemetry
 from ffrtmp.config import MasterSettings
+from ffrtmp.config.places import why_unusable
 from ffrtmp.domain.errors import Unavailable
 from ffrtmp.hangup import Hangups
 from ffrtmp.metrics import PortInUse
@@ -64,7 +65,7 @@ def main() -> None:
         why = " ".join(error.message.split())
         sys.stderr.write(f"ffrtmp master: {why}; check --db and --broker\n")
         sys.exit(FAILED)
-    except (StartFailed, PortInUse) as error:
+    except (StartFailed, PortInUse, OSError) as error:
         sys.stderr.write(f"ffrtmp master: {error}\n")
         sys.exit(FAILED)
 
@@ -72,6 +73,7 @@ def main() -> None:
 def serve(settings: MasterSettings, *, out: TextIO) -> None:
     """Be the part that ``settings.only`` names, or all of them."""
     if settings.only in (None, "api"):
+        refuse_unusable_places(settings)
         refuse_open_door(settings)
         refuse_unusable_tls(settings)
         settings = with_health_port(settings)
@@ -134,6 +136,13 @@ def require_broker(settings: MasterSettings) -> str:
     if settings.broker_url is None:
         raise CannotServe(f"--only {settings.only} needs --broker", status=REFUSED)
     return settings.broker_url
+
+
+def refuse_unusable_places(settings: MasterSettings) -> None:
+    """CannotServe where the data folder or the database file is something else."""
+    why = why_unusable(settings)
+    if why is not None:
+        raise CannotServe(why, status=REFUSED)
 
 
 def refuse_open_door(settings: MasterSettings) -> None:

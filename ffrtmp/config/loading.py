@@ -15,6 +15,9 @@ S = TypeVar("S", bound=Settings)
 KEY: TypeAdapter[str] = TypeAdapter(Key)
 KEY_SETTINGS = frozenset({"api_key", "api_key_file"})
 
+NOT_OF_ITS_TAG = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What PyYAML raises for a value that is not the date, number or truth that it promises to be."""
+
 
 class ConfigError(Exception):
     """A setting is unknown, has a wrong type, or its file cannot be read; the text says which."""
@@ -96,9 +99,8 @@ def _section_of(file: Path, section: str, kind: type[Settings]) -> dict[str, Any
         document = yaml.load(file.read_text(encoding="utf-8"), _OnceLoader) or {}  # noqa: S506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{file}: {error}") from error
-    except (ValueError, RecursionError) as error:
-        # of a value that its own tag or form promises and is not: a date, a number
-        raise ConfigError(f"{file}: no YAML that can be read: {error}") from error
+    except NOT_OF_ITS_TAG as error:
+        raise ConfigError(f"{file}: no YAML that can be read: {error!r}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{file}: is not a mapping with master: and worker: sections")
     unknown = sorted(str(key) for key in document if key not in ("master", "worker"))

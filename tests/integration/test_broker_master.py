@@ -126,6 +126,16 @@ def test_a_database_that_is_away_is_said_without_a_traceback(tmp_path: Path) -> 
     assert "secret" not in refused.stderr
 
 
+def test_a_folder_as_database_is_said_without_a_traceback(tmp_path: Path) -> None:
+    refused = refusal(settings(tmp_path, db=str(tmp_path)))
+
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"ffrtmp master: db_path {tmp_path}: is a folder; name another file with --db\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_part_on_its_own_needs_a_broker(tmp_path: Path) -> None:
     refused = refusal(settings(tmp_path, only="control"))
 

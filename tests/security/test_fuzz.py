@@ -324,6 +324,10 @@ YAML = (
 @example(data=b"master: 2001-99-99")
 @example(data=b"master: &a {port: *a}")
 @example(data=b"master: !!int x")
+@example(data=b"master: !!int ''")
+@example(data=b"master: !!bool x")
+@example(data=b"master: !!timestamp x")
+@example(data=b"master: !!float ''")
 @example(data=b"9" * 5000)
 def test_any_settings_file_is_taken_or_refused_by_name(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
