@@ -167,7 +167,7 @@ def revoke(
     if session.wants_json:
         show_json({"revoked": _serials(gone), "crl": str(authority.revoked)})
         return
-    write(f"revoked {name}: {len(gone)} certificates, listed in {authority.revoked}\n")
+    write(f"revoked {name}, {len(gone)} in all, listed in {authority.revoked}\n")
     say(f"give that file to the master as --crl; {TELL_MASTER}")
 
 

@@ -45,9 +45,10 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("tls")
     ours, stranger = Authority(folder / "ours"), Authority(folder / "stranger")
-    master = ours.issue(Kind.MASTER, "master", hosts=NAMES)
+    # Its life is nearly over, as that of the right client: both are to be warned of.
+    master = ours.issue(Kind.MASTER, "master", hosts=NAMES, age=0.8 * DAY)
     holders = {
-        "right": ours.issue(Kind.NODE, "right"),
+        "right": ours.issue(Kind.NODE, "right", age=0.8 * DAY),
         "missing": None,
         "foreign": stranger.issue(Kind.NODE, "foreign"),
         "self-signed": self_signed(folder),
@@ -77,6 +78,13 @@ def test_only_a_good_certificate_of_the_authority_passes_where_one_is_asked(
         else:
             with pytest.raises(ClientError):
                 client.nodes()
+
+
+def test_master_says_at_its_start_that_its_certificate_expires_soon(world: World) -> None:
+    said = f"{world.master.cert} expires on "
+
+    wait_until(lambda: world.served.tls.says(said))
+    wait_until(lambda: world.served.mtls.says(said))
 
 
 def test_key_is_asked_besides_the_certificate(world: World) -> None:
@@ -276,6 +284,7 @@ def test_agent_works_over_mtls(world: World, tmp_path: Path) -> None:
         until = right.pair.certificate.not_valid_after_utc.timestamp()
         name = "ffrtmp_worker_certificate_expiry_timestamp_seconds"
         assert agent.metric(name, kind="client") == until
+        wait_until(lambda: agent.says(f"{right.cert} expires on "))
         wait_until(lambda: stranger.says("cannot register yet"))
     finally:
         kill_tree(agent)
@@ -283,7 +292,7 @@ def test_agent_works_over_mtls(world: World, tmp_path: Path) -> None:
 
 
 def test_renewed_certificate_is_shown_after_sighup_and_a_broken_one_never(world: World) -> None:
-    tls, before = world.served.tls, world.master
+    tls = world.served.tls
     context = ssl.create_default_context(cafile=world.ours.ca)
     failures: list[Exception] = []
     answered, stop = [0], threading.Event()
@@ -303,9 +312,10 @@ def test_renewed_certificate_is_shown_after_sighup_and_a_broken_one_never(world:
     asking.start()
     try:
         wait_until(lambda: answered[0])
-        assert tls.certificate(context) == before.pair.certificate.serial_number
+        before = tls.certificate(context)
         renewed = world.ours.issue(Kind.MASTER, "master", hosts=NAMES)
         serial = renewed.pair.certificate.serial_number
+        assert tls.certificate(context) == before
         tls.reread("success")
         assert tls.certificate(context) == serial
         until = renewed.pair.certificate.not_valid_after_utc.timestamp()
