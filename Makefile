@@ -39,14 +39,19 @@ up: $(INSTALLED) ## run a farm here until Ctrl-C (ARGS="--slots 2 --workers 2")
 	@exec $(BIN)/ffrtmp up $(ARGS)
 
 .PHONY: lint
-lint: $(INSTALLED) ## formatting, lint, types, import rules
+lint: $(INSTALLED) ## formatting, lint, types, import rules, uv.lock in step
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(UV) lock --check --offline
+
+.PHONY: audit
+audit: $(INSTALLED) ## known vulnerabilities of the locked packages (ARGS=--strict: not to know is a failure)
+	@$(BIN)/python -m tests.dependencies $(ARGS)
 
 .PHONY: check
-check: lint ## lint, and unit tests
+check: lint audit ## lint, audit, and unit tests
 	$(BIN)/pytest tests/unit -m "not slow" -q $(SPREAD)
 
 .PHONY: fix

@@ -39,7 +39,7 @@ def become(module: str, settings: Settings) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     arguments = python_module(module)
-    os.execve(arguments[0], arguments, child_environment(settings))  # noqa: S606
+    os.execve(arguments[0], arguments, child_environment(settings))  # noqa: S606 - our own Python
 
 
 def add_to(app: typer.Typer) -> None:

@@ -19,7 +19,7 @@ AGENT_STAGE = 2
 API_READY_SECONDS = 60.0
 PROBE_SECONDS = 2.0
 LOOPBACK = "127.0.0.1"
-EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104
+EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - listened on if asked
 
 
 def master_parts(settings: MasterSettings) -> list[Part]:

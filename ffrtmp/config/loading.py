@@ -96,7 +96,7 @@ class _OnceLoader(yaml.SafeLoader):
 
 def _section_of(file: Path, section: str, kind: type[Settings]) -> dict[str, Any]:
     try:
-        document = yaml.load(file.read_text(encoding="utf-8"), _OnceLoader) or {}  # noqa: S506
+        document = yaml.load(file.read_text(encoding="utf-8"), _OnceLoader) or {}  # noqa: S506 - it is safe
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{file}: {error}") from error
     except NOT_OF_ITS_TAG as error:
