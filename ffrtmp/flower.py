@@ -5,13 +5,15 @@ The password comes with the settings in the environment and never stands in an a
 
 import os
 import sys
+from pathlib import Path
 
+import flower.command
 from celery.bin.celery import celery
-from flower.command import flower
 from flower.options import options
 
 from ffrtmp.broker.app import flower_app
 from ffrtmp.config import MasterSettings
+from ffrtmp.flower_door import GuardedFlower
 
 USER = "ffrtmp"
 HOST = "127.0.0.1"
@@ -29,9 +31,18 @@ def main() -> None:
     # Workers send events anyway, and the command that turns them on is not among those left.
     options.enable_events = False
     options.read_only = True
-    celery.add_command(flower)
+    flower.command.Flower = GuardedFlower
+    celery.add_command(flower.command.flower)
     sys.argv[1:] = []
+    _trust_only(settings.broker_ca)
     flower_app(settings.broker_url_of_flower).start(argv=["--quiet", "flower"])
+
+
+def _trust_only(authorities: Path | None) -> None:
+    # Flower counts queues over a connection of its own, which trusts the system's besides.
+    if authorities is not None:
+        os.environ["SSL_CERT_FILE"] = str(authorities)
+        os.environ["SSL_CERT_DIR"] = os.devnull
 
 
 def _forget_other_options() -> None:

@@ -69,10 +69,15 @@ def prepare(data_dir: Path, *, port: int = 0) -> EmbeddedBroker:
     )
 
 
-def kept_url(data_dir: Path) -> str | None:
-    """Where the broker that was last prepared in this folder is; None if none ever was."""
+def kept_url(data_dir: Path, *, user: str = "") -> str | None:
+    """Where the broker that was last prepared in this folder is, for one of its users or whoever
+    may do everything; None if none ever was."""
     known = _read((data_dir / "broker").absolute() / "valkey.conf")
-    return _url(known["requirepass"], int(known["port"])) if known else None
+    if not known:
+        return None
+    password = known["requirepass"]
+    shown = _derived(password, user) if user else password
+    return _url(shown, int(known["port"]), user=user)
 
 
 def answers(url: str) -> bool:
