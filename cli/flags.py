@@ -217,6 +217,13 @@ class AgentFlags:
     max_disk_mb: Annotated[int | None, typer.Option(help="the same of what it writes [none]")] = (
         None
     )
+    sandbox: Annotated[
+        str | None,
+        typer.Option(help="box around ffmpeg: auto, bubblewrap, user or off [auto]"),
+    ] = None
+    media_user: Annotated[
+        str | None, typer.Option(help="account ffmpeg runs as, where the agent is root [nobody]")
+    ] = None
     metrics_port: Annotated[int | None, typer.Option(help="port of /metrics [9465]")] = None
     ffmpeg: Annotated[
         Path | None, typer.Option(help="the ffmpeg to run [PATH's, else the bundled one]")

@@ -15,6 +15,7 @@ from ffrtmp.broker.link import connect
 from ffrtmp.client import ClientError, Connection, MasterClient
 from ffrtmp.config import WorkerSettings
 from ffrtmp.tls import TlsFileError
+from workers.box.box import Box
 from workers.limits.means import Means
 from workers.room import MIN_FREE_BYTES, Room
 from workers.watched import Overdue, watched
@@ -116,6 +117,12 @@ def check_limits(means: Means) -> Check:
         for limit, by in means.named().items()
     ]
     return Check(name="limits", status=Status.OK, detail=", ".join(said))
+
+
+def check_box(box: Box) -> Check:
+    """What media processes are in here, and why there is nothing better."""
+    said = "; ".join((box.name, *box.reasons))
+    return Check(name="box", status=Status.OK, detail=said)
 
 
 def _answered(name: str, where: str, ask: Callable[[], str]) -> Check:

@@ -20,15 +20,24 @@ from pydantic import ValidationError
 
 from ffrtmp.config import ClientTls, WorkerSettings
 from ffrtmp.domain.device import Device
-from workers.checks import Check, Status, check_broker, check_folder, check_limits, check_master
-from workers.errors import EXIT_FAILED
+from workers.box.box import Box
+from workers.checks import (
+    Check,
+    Status,
+    check_box,
+    check_broker,
+    check_folder,
+    check_limits,
+    check_master,
+)
+from workers.errors import EXIT_FAILED, AgentError
 from workers.ffmpeg.binary import FfmpegMissing, find_ffmpeg, version
 from workers.gstreamer.found import Absent
 from workers.hardware import host
 from workers.hardware.devices import FoundDevices, found_devices
 from workers.hardware.gpus import Gpu, find_gpus
 from workers.limits.means import find_means
-from workers.node import cpu_slots, encoder_threads, places, state_folder
+from workers.node import box_of, cpu_slots, encoder_threads, places, state_folder
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -48,14 +57,23 @@ def findings(settings: WorkerSettings, *, is_master_named: bool) -> dict[str, An
     gpus = find_gpus() if settings.gpu_slots else ()
     try:
         ffmpeg = find_ffmpeg(settings.ffmpeg)
-        found = _look(ffmpeg, settings, gpus)
-        seen = [_ffmpeg(ffmpeg), _encoders(found), _gstreamer(found), *_devices(settings, found)]
+        box = box_of(settings, ffmpeg)
+        found = _look(ffmpeg, settings, gpus, box)
+        seen = [
+            _ffmpeg(ffmpeg),
+            check_box(box),
+            _encoders(found),
+            _gstreamer(found),
+            *_devices(settings, found),
+        ]
         facts = found.facts()
         devices = [asdict(device) for device in found.devices]
     except FfmpegMissing as missing:
         seen = [Check(name="ffmpeg", status=Status.FAILED, detail=str(missing))]
-        facts = {"gpus": [gpu.facts() for gpu in gpus], "encoders": [], "decoders": []}
-        devices = []
+        facts, devices = _nothing(gpus), []
+    except AgentError as error:
+        seen = [Check(name="box", status=Status.FAILED, detail=str(error))]
+        facts, devices = _nothing(gpus), []
     checks = [
         *seen,
         check_folder("state folder", state_folder(settings)),
@@ -70,9 +88,13 @@ def findings(settings: WorkerSettings, *, is_master_named: bool) -> dict[str, An
     return {"can_work": can_work, "checks": plain, "devices": devices, **facts}
 
 
-def _look(ffmpeg: Path, settings: WorkerSettings, gpus: Sequence[Gpu]) -> FoundDevices:
+def _nothing(gpus: Sequence[Gpu]) -> dict[str, Any]:
+    return {"gpus": [gpu.facts() for gpu in gpus], "encoders": [], "decoders": []}
+
+
+def _look(ffmpeg: Path, settings: WorkerSettings, gpus: Sequence[Gpu], box: Box) -> FoundDevices:
     slots = cpu_slots(settings.slots, host.usable_cores())
-    return found_devices(ffmpeg, gpus=gpus, cpu_slots=slots, gpu_slots=settings.gpu_slots)
+    return found_devices(ffmpeg, gpus=gpus, cpu_slots=slots, gpu_slots=settings.gpu_slots, box=box)
 
 
 def _ffmpeg(ffmpeg: Path) -> Check:

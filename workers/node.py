@@ -1,5 +1,7 @@
 """What this node says of itself: its size, what it can encode, how loaded it is."""
 
+import logging
+import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,8 @@ from ffrtmp.domain.device import CPU_DEVICE, Device, all_capabilities
 from ffrtmp.domain.ranking import Queue
 from ffrtmp.domain.spec import Limits
 from ffrtmp.schemas import DeviceSaid, HeldAttempt, NodeRegistration
+from workers.box.box import Box
+from workers.box.found import find_box
 from workers.errors import AgentError
 from workers.gstreamer.found import Gstreamer
 from workers.hardware import host
@@ -22,6 +26,7 @@ from workers.limits.means import Means, find_means, name_for
 from workers.slots import Slots
 from workers.staging import Places
 
+log = logging.getLogger(__name__)
 MAX_SLOTS = 256
 """What a registration without devices may have; the devices say what counts."""
 
@@ -38,31 +43,51 @@ class NodeFacts:
     targets: Targets
     means: Means
     """By what attempts are limited here."""
+    box: Box
+    """What their processes are in."""
     gstreamer: Gstreamer | None
     """None where there is none that works."""
 
 
 def measure(settings: WorkerSettings, ffmpeg: Path) -> NodeFacts:
-    """Look at this host; FfmpegMissing where ffmpeg does not run."""
+    """Look at this host; FfmpegMissing where ffmpeg does not run, AgentError without its box."""
     cores = host.usable_cores()
+    box = box_of(settings, ffmpeg)
     found = found_devices(
         ffmpeg,
         gpus=find_gpus() if settings.gpu_slots else (),
         cpu_slots=cpu_slots(settings.slots, cores),
         gpu_slots=settings.gpu_slots,
         cache_folder=state_folder(settings),
+        box=box,
     )
     means = find_means(name_for(state_folder(settings)))
     hardware = host.describe(ffmpeg, places(settings).output_folder) | found.facts()
     return NodeFacts(
         threads=encoder_threads(sum(device.slots for device in found.devices), cores),
         queues=tuple(settings.queues),
-        hardware=hardware | {"limits": means.named()},
+        hardware=hardware | {"limits": means.named(), "box": box.name},
         devices=found.devices,
         targets=found.targets,
         means=means,
+        box=box,
         gstreamer=found.gstreamer if isinstance(found.gstreamer, Gstreamer) else None,
     )
+
+
+def box_of(settings: WorkerSettings, ffmpeg: Path) -> Box:
+    """The box of this node; AgentError where the one that is asked for cannot be had."""
+    box = find_box(
+        ffmpeg,
+        wanted=settings.sandbox,
+        user=settings.media_user,
+        has_gpus=settings.gpu_slots > 0,
+        cache_folder=state_folder(settings),
+    )
+    log.info("the box around media: %s", "; ".join((box.name, *box.reasons)))
+    if box.user is None and os.getuid() == 0:
+        log.warning("media are read with the rights of root: see --sandbox")
+    return box
 
 
 def slots_of(settings: WorkerSettings, facts: NodeFacts) -> Slots:

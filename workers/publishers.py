@@ -13,7 +13,7 @@ from workers.ffmpeg.failures import Failure
 from workers.ffmpeg.plan import Plan
 from workers.ffmpeg.target import Target
 from workers.gstreamer import ends, pipeline
-from workers.gstreamer.found import Gstreamer
+from workers.gstreamer.found import PLAYER, Gstreamer
 
 _SENDING: Final = re.compile(
     r"\[error\] Error (submitting a packet to the muxer|muxing a packet|writing trailer)"
@@ -43,6 +43,11 @@ class Publisher(Protocol):
         """What its processes need beside what every child gets."""
         ...
 
+    @property
+    def tools(self) -> tuple[Path, ...]:
+        """The files that its processes need beside the program."""
+        ...
+
     def argv(self, turn: Turn) -> tuple[str, ...]:
         """What publishes it; UnsupportedSpec where this engine does not."""
         ...
@@ -63,6 +68,11 @@ class FfmpegPublisher:
     def environment(self) -> Mapping[str, str]:
         """See Publisher."""
         return NO_ENVIRONMENT
+
+    @property
+    def tools(self) -> tuple[Path, ...]:
+        """See Publisher."""
+        return ()
 
     def argv(self, turn: Turn) -> tuple[str, ...]:
         """See Publisher."""
@@ -96,6 +106,11 @@ class GstreamerPublisher:
     def environment(self) -> Mapping[str, str]:
         """See Publisher."""
         return self.gstreamer.environment
+
+    @property
+    def tools(self) -> tuple[Path, ...]:
+        """See Publisher."""
+        return (PLAYER,)
 
     def argv(self, turn: Turn) -> tuple[str, ...]:
         """See Publisher."""

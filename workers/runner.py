@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ffrtmp.client import ClientError, MasterRefused
+from ffrtmp.domain.locations import is_local
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.domain.spec import NO_LIMITS, Limits
 from ffrtmp.schemas import ClaimAnswer, LogChunk, ReleaseRequest, ResultRequest
+from workers.box.box import NO_BOX, Box
+from workers.box.view import Places as BoxPlaces
+from workers.box.view import View
 from workers.delivery import Delivery, failed
 from workers.destinations import failure_of
 from workers.digests import hash_durably
@@ -27,7 +31,7 @@ from workers.inspection import bits_per_second
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.limits.attempt import Enforced, Limiter
 from workers.log_feed import feeding
-from workers.reading import reading
+from workers.reading import Reading, reading
 from workers.registration import may_pass
 from workers.remote.items import Whole
 from workers.remote.stores import Stores
@@ -87,6 +91,7 @@ class Runner:
         streamer: Streamer,
         limiter: Limiter,
         ceilings: Limits = NO_LIMITS,
+        box: Box = NO_BOX,
         places: Places,
         stores: Stores,
         spool: Spool,
@@ -102,6 +107,7 @@ class Runner:
         self._streamer = streamer
         self._limiter = limiter
         self._ceilings = ceilings
+        self._box = box
         self._places = places
         self._stores = stores
         self._spool = spool
@@ -194,7 +200,7 @@ class Runner:
         make_temporary(staged, is_folder=spec.makes_folder)
         with (
             feeding(self._client, work.held, work.encode.log.head_since),
-            self._running(work, staged.source) as running,
+            self._running(work, staged.source, staged.temporary) as running,
         ):
             facts = self._encoder.encode(work.claim, staged, running)
         work.held.suspension.end()
@@ -211,12 +217,14 @@ class Runner:
         ):
             sent = self._streamer.stream(work.claim, running)
         facts = sent | {"rtmp_url": spec.rtmp_url, "is_test_source": found is None}
-        result = self._result(work).model_copy(update={"metrics": facts | _how_run(work)})
+        result = self._result(work).model_copy(update={"metrics": facts | self._how_run(work)})
         return work.journal.model_copy(update={"phase": Phase.ENCODED, "result": result})
 
     @contextmanager
-    def _running(self, work: Work, location: str | None) -> Iterator[Running]:
-        """The attempt's processes, while its source may be read."""
+    def _running(
+        self, work: Work, location: str | None, output: Path | None = None
+    ) -> Iterator[Running]:
+        """The attempt's processes, while its source may be read; ``output`` is what they write."""
         source = reading(
             location,
             folder=self._spool.input_folder(work.journal),
@@ -227,9 +235,26 @@ class Runner:
         with (
             source as opened,
             self._spool.scratch_folder(work.journal) as scratch,
+            self._seen(work, opened, output, scratch) as view,
             self._limits(work, scratch) as limits,
         ):
-            yield Running(work.held, work.encode, started, opened, scratch=scratch, limits=limits)
+            yield Running(
+                work.held, work.encode, started, opened, scratch=scratch, limits=limits, view=view
+            )
+
+    def _seen(
+        self, work: Work, source: Reading, output: Path | None, scratch: Path
+    ) -> AbstractContextManager[View]:
+        """What the processes see; whoever of them is left is killed before that ends."""
+        path = source.location
+        is_file = path is not None and is_local(path)
+        places = BoxPlaces(
+            source=Path(path) if path is not None and is_file else None,
+            output=output,
+            scratch=scratch,
+        )
+        is_remote = path is not None and not is_file
+        return self._box.around(places, has_network=is_remote or work.claim.spec.is_stream)
 
     def _limits(self, work: Work, scratch: Path) -> AbstractContextManager[Enforced]:
         asked = work.claim.spec.limits
@@ -260,10 +285,21 @@ class Runner:
             "size_bytes": made.size,
             "bits_per_second": bits_per_second(made.size, facts.get("duration_seconds")),
             "is_test_source": staged.source is None,
-            **_how_run(work),
+            **self._how_run(work),
         }
         result = self._result(work).model_copy(update=known | {"metrics": metrics})
         return work.journal.model_copy(update=known | {"phase": Phase.ENCODED, "result": result})
+
+    def _how_run(self, work: Work) -> dict[str, Any]:
+        return {
+            "device": work.claim.device,
+            "hardware": work.claim.hardware,
+            "encode_seconds": round(work.encode.seconds, 3),
+            "fps": work.encode.fps,
+            "speed": work.encode.speed,
+            "box": self._box.name,
+            **_limits_of(work),
+        }
 
     def _failed(self, work: Work, failure: AttemptFailed) -> Journal:
         why = AttemptFailed(failure.failure_class, work.named(failure.message))
@@ -328,17 +364,6 @@ def _work_of(claim: ClaimAnswer, held: Held) -> Work:
 def _within(claim: ClaimAnswer, ceilings: Limits) -> ClaimAnswer:
     spec = replace(claim.spec, limits=claim.spec.limits.within(ceilings))
     return claim.model_copy(update={"spec": spec})
-
-
-def _how_run(work: Work) -> dict[str, Any]:
-    return {
-        "device": work.claim.device,
-        "hardware": work.claim.hardware,
-        "encode_seconds": round(work.encode.seconds, 3),
-        "fps": work.encode.fps,
-        "speed": work.encode.speed,
-        **_limits_of(work),
-    }
 
 
 def _limits_of(work: Work) -> dict[str, Any]:

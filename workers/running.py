@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from ffrtmp.domain.locations import is_local
 from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.retry import FailureClass
+from workers.box.view import EVERYTHING, View
 from workers.errors import AttemptFailed, AttemptStopped, UnsupportedSpec
 from workers.ffmpeg import progress as ffmpeg_progress
 from workers.ffmpeg.facts import MediaFacts
@@ -68,7 +70,7 @@ class Running:
     """The processes of one attempt, one after the other, in its own thread.
 
     ``scratch`` is a folder for what they write beside the output, which nobody keeps.
-    ``limits`` hold all of them.
+    ``limits`` hold all of them, and ``view`` is what they see.
     """
 
     def __init__(
@@ -80,7 +82,9 @@ class Running:
         *,
         scratch: Path,
         limits: Enforced = UNLIMITED,
+        view: View = EVERYTHING,
     ) -> None:
+        self.view = view
         self.held = held
         self.scratch = scratch
         self.limits = limits
@@ -104,6 +108,7 @@ class Running:
             self.source,
             scratch=self.scratch,
             limits=self.limits,
+            view=self.view,
         )
 
     def run(
@@ -146,7 +151,7 @@ class Running:
         limit = process.timeout_seconds
         ends_by = None if limit is None else started + limit
         held.progress = Progress(phase=phase, mark=phase, ends_by=ends_by, fraction=fraction)
-        process.confine(self.limits.confinement)
+        process.confine(self.limits.confinement, self.view)
 
         def stop() -> None:
             process.stop(STOP_GRACE_SECONDS)
@@ -205,6 +210,7 @@ class Running:
                 is_own_playlist=is_own_playlist,
                 environment=self.source.environment,
                 confinement=self.limits.confinement,
+                view=self.view,
                 on_start=held.on_stop,
             )
         except ProbeFailed:
@@ -222,7 +228,19 @@ class Running:
         try:
             return self.probed(self.source.location, "probing")
         except ProbeFailed as error:
-            raise AttemptFailed(error.failure_class, error.message) from error
+            raise AttemptFailed(error.failure_class, self._said_of_source(error)) from error
+
+    def _said_of_source(self, error: ProbeFailed) -> str:
+        user = self.view.user
+        is_closed = error.failure_class is FailureClass.INPUT_REFUSED and is_local(
+            self.source.location
+        )
+        if not is_closed or user is None:
+            return error.message
+        return (
+            f"{error.message}: media are read as the user {user.name} on this node; let it read"
+            " the file, or give its agent another media_user"
+        )
 
     def require_success(
         self,
@@ -248,7 +266,8 @@ class Running:
             if why is FailureClass.UNSUPPORTED and target.hardware is not Hardware.CPU:
                 # Encoders of GPUs have other options and limits: the CPU's may do it.
                 why = FailureClass.INCAPABLE
-            raise AttemptFailed(why, failure.message, exit_code=end.exit_code)
+            message = self.view.names.outside(failure.message)
+            raise AttemptFailed(why, message, exit_code=end.exit_code)
 
 
 def check_not_stopped(held: Held) -> None:

@@ -201,6 +201,7 @@ class Streamer:
                 **running.source.environment,
                 **stream.publisher.environment,
             },
+            tools=stream.publisher.tools,
         )
         once = running.once_more()
         held.on_renewal(process.extend)

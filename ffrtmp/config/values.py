@@ -1,6 +1,7 @@
 """Types of single settings: what each value may look like, and what is said where it does not."""
 
 import re
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
@@ -83,6 +84,22 @@ def parse_duration(value: object) -> object:
 
 
 YEAR_SECONDS = 365 * 86_400.0
+
+
+class Sandbox(StrEnum):
+    """What an operator asks of the box around ffmpeg.
+
+    auto        the best that the host allows.
+    bubblewrap  namespaces: the agent does not start where they cannot be had.
+    user        no namespaces, but a user without rights where the agent is root.
+    off         neither.
+    """
+
+    AUTO = "auto"
+    BUBBLEWRAP = "bubblewrap"
+    USER = "user"
+    OFF = "off"
+
 
 Duration = Annotated[
     float, BeforeValidator(parse_duration), Field(gt=0, le=10 * YEAR_SECONDS, allow_inf_nan=False)

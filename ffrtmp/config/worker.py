@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ffrtmp.config.base import Settings, Tracing
 from ffrtmp.config.broker import BrokerSettings
-from ffrtmp.config.values import Duration, Key, Name, Network, Port, Url, Whole
+from ffrtmp.config.values import Duration, Key, Name, Network, Port, Sandbox, Url, Whole
 from ffrtmp.domain.ranking import Queue
 
 WORKER_ENVIRONMENT = {
@@ -84,6 +84,10 @@ class WorkerSettings(BrokerSettings):
     """Of one core."""
     max_memory_mb: Annotated[Whole, Field(ge=64, le=1 << 24)] | None = None
     max_disk_mb: Annotated[Whole, Field(ge=1, le=1 << 30)] | None = None
+    sandbox: Sandbox = Sandbox.AUTO
+    """The box around ffmpeg and whatever else reads media."""
+    media_user: Name | None = None
+    """As whom they run where the agent is root: an account's name or number; none is nobody."""
     metrics_port: Port | None = 9465
     ffmpeg: Path | None = None
     tracing: Tracing = Tracing()

@@ -7,15 +7,15 @@ from pathlib import Path
 import psutil
 
 from tests.waiting import wait_until
+from workers.box.view import Command
 from workers.hardware.bounded import run_bounded
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 
 
 def sh(script: str, *, timeout_seconds: float = 10.0) -> tuple[int | None, str, str]:
-    end = run_bounded(
-        ["sh", "-c", script], timeout_seconds=timeout_seconds, environment=ENVIRONMENT
-    )
+    command = Command(argv=("sh", "-c", script), environment=ENVIRONMENT)
+    end = run_bounded(command, timeout_seconds=timeout_seconds)
     return end.return_code, end.stdout, end.stderr
 
 

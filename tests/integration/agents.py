@@ -131,6 +131,8 @@ class AgentProcess(Process):
             "allow_networks": ["127.0.0.1/32"],
             "metrics_port": None,
         }
+        if settings.get("ffmpeg") not in (None, trials.FFMPEG):
+            known["sandbox"] = "off"  # what stands in for ffmpeg writes to folders of its test
         self.state = folder
         self.settings = WorkerSettings.model_validate(known | settings)
         if self.settings.ffmpeg is None:

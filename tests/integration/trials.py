@@ -8,12 +8,15 @@ import functools
 import tempfile
 from pathlib import Path
 
+from workers.box import found as box
+from workers.box.found import find_box
 from workers.ffmpeg.binary import find_ffmpeg
 from workers.gstreamer import found as gstreamer
 from workers.hardware.devices import found_devices
 from workers.hardware.remembered import CACHE_FILE
 
-FILES = (CACHE_FILE, gstreamer.CACHE_FILE, gstreamer.REGISTRY_FILE)
+FFMPEG = find_ffmpeg(None)
+FILES = (CACHE_FILE, box.CACHE_FILE, gstreamer.CACHE_FILE, gstreamer.REGISTRY_FILE)
 
 
 def bring_to(state: Path) -> None:
@@ -28,7 +31,12 @@ def bring_to(state: Path) -> None:
 def _remembered() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         found_devices(
-            find_ffmpeg(None), gpus=(), cpu_slots=1, gpu_slots=0, cache_folder=Path(folder)
+            FFMPEG,
+            gpus=(),
+            cpu_slots=1,
+            gpu_slots=0,
+            cache_folder=Path(folder),
+            box=find_box(FFMPEG, cache_folder=Path(folder)),
         )
         paths = [Path(folder) / name for name in FILES]
         return {path.name: path.read_bytes() for path in paths if path.exists()}

@@ -32,6 +32,7 @@ from ffrtmp.schemas import (
 )
 from tests.unit.test_agent_files import sha
 from workers import recovery
+from workers.box.box import NO_BOX, Box
 from workers.claims import Claims
 from workers.delivery import Delivery
 from workers.encoder import Encoder
@@ -201,6 +202,7 @@ class Node:
         gstreamer: Gstreamer | None = None,
         ceilings: Limits = NO_LIMITS,
         targets: Targets = ONLY_CPU,
+        box: Box = NO_BOX,
     ) -> Runner:
         return Runner(
             node_id=NODE,
@@ -222,6 +224,7 @@ class Node:
             stores=self.stores,
             limiter=Limiter(means, cores=[0]),
             ceilings=ceilings,
+            box=box,
             spool=self.spool,
             ledger=self.ledger,
             delivery=self.delivery,

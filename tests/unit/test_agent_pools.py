@@ -9,6 +9,7 @@ from ffrtmp.domain.device import CPU_DEVICE, Device
 from ffrtmp.domain.media import Hardware
 from ffrtmp.domain.ranking import Queue
 from tests.unit.agent_parts import NODE
+from workers.box.box import NO_BOX
 from workers.child import ChildSettings
 from workers.errors import AgentError
 from workers.ffmpeg.target import CPU, Target
@@ -76,6 +77,7 @@ def facts_of(*queues: Queue) -> NodeFacts:
             CPU_DEVICE: {Hardware.CPU: CPU},
             "gpu0": {Hardware.NVENC: Target(hardware=Hardware.NVENC, address="0")},
         },
+        box=NO_BOX,
         means=NO_GROUPS,
     )
 

@@ -14,6 +14,7 @@ from ffrtmp.domain.retry import FailureClass
 from ffrtmp.domain.spec import NO_LIMITS, Limits
 from tests.media.specs import plan
 from workers.errors import AttemptFailed
+from workers.ffmpeg.child import Confinement
 from workers.ffmpeg.process import ProcessEnd
 from workers.limits.attempt import Enforced, Limiter
 from workers.limits.disk import RESERVE_BYTES, DiskUse, DiskWatch, breach, no_room
@@ -22,7 +23,7 @@ from workers.limits.hierarchy import Controller, OwnGroup, Version, own_groups
 from workers.limits.means import LEAF, NO_GROUPS, Means, means_among
 from workers.limits.memory import MemoryWatch, backstop_bytes, resident_bytes
 
-BOTH = frozenset(Controller)
+ALL = frozenset(Controller)
 V1_MOUNTS = """\
 23 1 8:1 / / rw,relatime - ext4 /dev/vda1 rw
 32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
@@ -54,7 +55,7 @@ def test_group_of_version_2_comes_first() -> None:
     first, *_ = own_groups("1:cpu,cpuacct:/\n0::/system.slice/x.service\n", V1_MOUNTS)
 
     folder = Path("/sys/fs/cgroup/unified/system.slice/x.service")
-    assert first == OwnGroup(version=Version.V2, controllers=BOTH, folder=folder)
+    assert first == OwnGroup(version=Version.V2, controllers=ALL, folder=folder)
 
 
 @pytest.mark.parametrize("path", ["/../outside", "/.."])
@@ -88,13 +89,13 @@ def test_memory_is_limited_without_swap_and_the_group_dies_as_one() -> None:
     )
 
 
-def unified(folder: Path, *, members: str, controllers: str = "cpu io memory") -> OwnGroup:
+def unified(folder: Path, *, members: str, controllers: str = "cpu io memory pids") -> OwnGroup:
     """A folder with the files of a version 2 group; a stand-in keeps what is written to it."""
     folder.mkdir(parents=True)
     (folder / "cgroup.procs").write_text(members)
     (folder / "cgroup.controllers").write_text(controllers)
     (folder / "cgroup.subtree_control").write_text("")
-    return OwnGroup(version=Version.V2, controllers=BOTH, folder=folder)
+    return OwnGroup(version=Version.V2, controllers=ALL, folder=folder)
 
 
 def test_agent_alone_in_its_group_moves_aside_and_hands_the_controllers_on(tmp_path: Path) -> None:
@@ -104,10 +105,11 @@ def test_agent_alone_in_its_group_moves_aside_and_hands_the_controllers_on(tmp_p
     found = means_among([own], "n", enter=trials.append)
 
     assert (own.folder / LEAF / "cgroup.procs").read_text() == str(os.getpid())
-    assert (own.folder / "cgroup.subtree_control").read_text() == "+cpu +memory"
+    assert (own.folder / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
     assert found.named() == {
         "cpu": "cgroup v2",
         "memory": "cgroup v2",
+        "pids": "cgroup v2",
         "disk": "rlimit and watch",
     }
     assert [trial.folder for trial in trials] == [own.folder / "n-trial"]
@@ -119,19 +121,20 @@ def test_strangers_in_the_group_are_not_moved(tmp_path: Path) -> None:
     found = means_among([own], "n", enter=lambda _: None)
 
     assert found.homes == {}
-    assert set(found.reasons) == BOTH
+    assert set(found.reasons) == ALL
     assert "processes that are not this agent's" in found.reasons[Controller.CPU]
     assert not (own.folder / LEAF).exists()
 
 
 def test_group_that_has_one_controller_limits_with_that_one(tmp_path: Path) -> None:
-    own = unified(tmp_path / "service", members=f"{os.getpid()}\n", controllers="memory pids")
+    own = unified(tmp_path / "service", members=f"{os.getpid()}\n", controllers="memory io")
 
     found = means_among([own], "n", enter=lambda _: None)
 
     assert found.named() | {"disk": ""} == {
         "cpu": "affinity and nice",
         "memory": "cgroup v2",
+        "pids": "rlimit",
         "disk": "",
     }
 
@@ -144,13 +147,13 @@ def test_group_that_takes_no_process_is_not_used(tmp_path: Path) -> None:
 
     found = means_among([own], "n", enter=refuse)
 
-    assert (found.homes, found.reasons) == ({}, dict.fromkeys(BOTH, "not here"))
+    assert (found.homes, found.reasons) == ({}, dict.fromkeys(ALL, "not here"))
 
 
 def test_host_without_cgroups_says_so() -> None:
     found = means_among([], "n")
 
-    assert found.reasons == dict.fromkeys(BOTH, "no cgroups are mounted")
+    assert found.reasons == dict.fromkeys(ALL, "no cgroups are mounted")
     assert found.named() == NO_GROUPS.named()
 
 
@@ -160,6 +163,16 @@ def test_kills_for_memory_are_read_from_either_version(tmp_path: Path) -> None:
 
     assert Group(Version.V2, tmp_path).oom_kills() == 1
     assert Group(Version.V1, tmp_path).oom_kills() == 3
+
+
+def counted(held: Confinement) -> dict[int, int]:
+    """The limits that every attempt has, of which one counts on from what runs now."""
+    rlimits = dict(held.rlimits)
+    assert rlimits[resource.RLIMIT_NPROC] >= 512
+    return {
+        resource.RLIMIT_NOFILE: 1024,
+        resource.RLIMIT_NPROC: rlimits[resource.RLIMIT_NPROC],
+    }
 
 
 def test_attempt_without_cgroups_gets_cores_niceness_and_rlimits(tmp_path: Path) -> None:
@@ -173,22 +186,27 @@ def test_attempt_without_cgroups_gets_cores_niceness_and_rlimits(tmp_path: Path)
 
     assert (held.cores, other.cores) == (frozenset({0, 1}), frozenset({2, 3}))
     assert held.niceness == 10
-    assert dict(held.rlimits) == {
-        resource.RLIMIT_FSIZE: 7 << 20,
-        resource.RLIMIT_DATA: backstop_bytes(100 << 20),
-    }
+    assert (
+        dict(held.rlimits).items()
+        == {
+            resource.RLIMIT_FSIZE: 7 << 20,
+            resource.RLIMIT_DATA: backstop_bytes(100 << 20),
+        }.items()
+        | counted(held).items()
+    )
     assert held.groups == ()
     assert first.threads(8) == 2
     assert first.threads(1) == 1
 
 
-def test_attempt_without_limits_is_held_by_nothing(tmp_path: Path) -> None:
+def test_attempt_without_limits_may_only_not_open_or_start_without_end(tmp_path: Path) -> None:
     with Limiter(NO_GROUPS, cores=[0]).around(
         "a-1", NO_LIMITS, output=None, scratch=tmp_path
     ) as limits:
         held = limits.confinement
 
-    assert (held.groups, held.rlimits, held.cores, held.niceness) == ((), (), None, 0)
+    assert (held.groups, held.cores, held.niceness) == ((), None, 0)
+    assert dict(held.rlimits) == counted(held)
     assert limits.threads(8) == 8
 
 

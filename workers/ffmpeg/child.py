@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
+_PR_SET_NO_NEW_PRIVS: Final = 38
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 MINIMAL_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
@@ -65,7 +66,8 @@ def dying_with_parent(
 
     Linux sends the death signal when the *thread* that forked ends, not the process: whoever
     starts a child with this must wait for it in the same thread. ``limits`` maps RLIMIT numbers
-    to both soft and hard values; core dumps are always off. What ``confinement`` says is set
+    to both soft and hard values; core dumps are always off, and no program it starts gives it
+    rights that it has not. What ``confinement`` says is set
     first, and ``limits`` goes on top of it.
     """
     parent = os.getpid()
@@ -75,6 +77,7 @@ def dying_with_parent(
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:  # it died between fork and prctl: no signal would come
             os._exit(127)
+        _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         confinement.enter()
         for number, value in wanted.items():
             resource.setrlimit(number, (value, value))

@@ -30,6 +30,7 @@ def main() -> None:
     child = subprocess.Popen(
         sys.argv[2:],
         stdin=subprocess.DEVNULL,
+        close_fds=False,  # what the agent hands over is meant for the child
         preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0),
     )
     is_expired = _watch(child, until)

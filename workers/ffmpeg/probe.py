@@ -10,6 +10,8 @@ from resource import RLIMIT_AS, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE
 from typing import Any, Final
 
 from ffrtmp.domain.retry import FailureClass
+from workers.box.programs import identity_of
+from workers.box.view import EVERYTHING, View
 from workers.ffmpeg.child import (
     MINIMAL_ENVIRONMENT,
     NO_ENVIRONMENT,
@@ -19,6 +21,7 @@ from workers.ffmpeg.child import (
 )
 from workers.ffmpeg.facts import AudioFacts, Colour, MediaFacts, SubtitleFacts, VideoFacts
 from workers.ffmpeg.inputs import Look
+from workers.ffmpeg.process import own_end
 
 MEMORY_LIMIT_BYTES: Final = 4 << 30
 _CRASHES: Final = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGXCPU)
@@ -41,6 +44,7 @@ def probe(
     is_own_playlist: bool = False,
     environment: Mapping[str, str] = NO_ENVIRONMENT,
     confinement: Confinement = UNCONFINED,
+    view: View = EVERYTHING,
     on_start: Callable[[Callable[[], None]], None] = lambda _kill: None,
 ) -> MediaFacts:
     """The facts of an absolute path or an http(s) URL; raises ProbeFailed.
@@ -48,6 +52,7 @@ def probe(
     ``on_start`` is given what ends the probe early, from any thread. Of ``confinement`` only the
     cgroups hold it, beside its own limits.
 
+    ``view`` is what the child sees.
     ``environment`` is the child's beside what every child gets: the way to the gate.
     ``count_frames`` reads the file to its end: for outputs. Otherwise only the beginning is
     read and, of a local file, the end, which shows a file that breaks off.
@@ -63,12 +68,17 @@ def probe(
     mode = Look.COUNT if count_frames else Look.BRIEF
     if is_own_playlist:
         mode = Look.OWN_PLAYLIST
+    words = (sys.executable, "-I", "-m", "workers.ffmpeg.probe_child", mode, location)
+    command = view.python(
+        (*words, identity_of(view.user)), environment={**MINIMAL_ENVIRONMENT, **environment}
+    )
     with subprocess.Popen(
-        [sys.executable, "-I", "-m", "workers.ffmpeg.probe_child", mode, location],
+        command.argv,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**MINIMAL_ENVIRONMENT, **environment},
+        env=dict(command.environment),
+        pass_fds=command.descriptors,
         start_new_session=True,
         preexec_fn=dying_with_parent(limits, confinement=Confinement(groups=confinement.groups)),
     ) as child:
@@ -81,15 +91,17 @@ def probe(
             ) from error
         finally:
             child.kill()
-    if child.returncode < 0:
-        raise _crashed(location, -child.returncode)
+    code = own_end(child.returncode) if command.is_minded else child.returncode
+    if code < 0:
+        raise _crashed(location, -code)
     try:
         answer: dict[str, Any] = json.loads(said)
     except ValueError as error:
-        words = complained.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise ProbeFailed(FailureClass.AGENT, f"the probe failed: {''.join(words)}") from error
+        last = complained.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise ProbeFailed(FailureClass.AGENT, f"the probe failed: {''.join(last)}") from error
     if "failure" in answer:
-        raise ProbeFailed(FailureClass(answer["failure"]["class"]), answer["failure"]["message"])
+        message = view.names.outside(answer["failure"]["message"])
+        raise ProbeFailed(FailureClass(answer["failure"]["class"]), message)
     return _facts(answer["facts"])
 
 

@@ -1,7 +1,8 @@
-"""The child process of the probe: ``python -m workers.ffmpeg.probe_child MODE LOCATION``.
+"""The child process of the probe: ``python -m workers.ffmpeg.probe_child MODE LOCATION IDENTITY``.
 
-MODE is one of ``inputs.Look``. It prints one JSON object, ``{"facts": …}`` or
-``{"failure": {"class", "message"}}``.
+It goes on as IDENTITY (see ``inside.become``) before it opens LOCATION. MODE is one of
+``inputs.Look``: then it prints one JSON object, ``{"facts": …}`` or
+``{"failure": {"class", "message"}}``. "rights" prints LOCATION, where the kernel tells of it.
 """
 
 import errno
@@ -22,6 +23,7 @@ from av.stream import Disposition
 
 from ffrtmp.domain.locations import is_local
 from ffrtmp.domain.retry import FailureClass
+from workers.box.inside import become
 from workers.ffmpeg.inputs import Access, Look, access, own_playlist
 from workers.ffmpeg.tracks import (
     Encrypted,
@@ -36,6 +38,7 @@ from workers.ffmpeg.tracks import (
     video_facts,
 )
 
+RIGHTS: Final = "rights"
 OPEN_TIMEOUT_SECONDS: Final = 20.0
 READ_TIMEOUT_SECONDS: Final = 10.0
 # formats whose header says how long they are: only these can be seen to break off
@@ -57,7 +60,11 @@ class Refused(Exception):  # noqa: N818
 
 def main(arguments: list[str]) -> int:
     """Print the answer; always 0."""
-    mode, location = arguments
+    mode, location, identity = arguments
+    become(identity)
+    if mode == RIGHTS:
+        sys.stdout.write(Path(location).read_text())
+        return 0
     try:
         answer: dict[str, Any] = {
             "facts": look(location, _how(mode, location), count=mode != Look.BRIEF)

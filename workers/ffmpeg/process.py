@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from workers.box.view import EVERYTHING, Command, View
 from workers.ffmpeg import leash
 from workers.ffmpeg.child import (
     MINIMAL_ENVIRONMENT,
@@ -27,6 +28,12 @@ from workers.ffmpeg.progress import Progress, ProgressReader
 
 _CHUNK_BYTES: Final = 1 << 16
 _MAX_LINE_CHARACTERS: Final = 4096
+_MINDED_SIGNALS: Final = frozenset(
+    {
+        *(signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE),
+        *(signal.SIGILL, signal.SIGXFSZ, signal.SIGXCPU),
+    }
+)
 _DRAIN_SECONDS: Final = 1.0
 """How long output may still come after the end from somebody who inherited the pipes."""
 
@@ -68,10 +75,12 @@ class FfmpegProcess:
         working_directory: Path | None = None,
         leash_until: float | None = None,
         environment: Mapping[str, str] = NO_ENVIRONMENT,
+        tools: Iterable[Path] = (),
     ) -> None:
         """``grace_seconds`` lie between SIGTERM and SIGKILL when the time-out ends the run.
 
-        ``environment`` is the process's beside what every child gets.
+        ``environment`` is the process's beside what every child gets, ``tools`` are files that it
+        needs and are no media.
 
         ``timeout_seconds`` counts only while the run is not suspended.
 
@@ -80,6 +89,9 @@ class FfmpegProcess:
         """
         self._argv = tuple(argv)
         self._confinement = UNCONFINED
+        self._view: View = EVERYTHING
+        self._tools = tuple(tools)
+        self._is_minded = False
         self._leash_until = leash_until
         self._environment = {**MINIMAL_ENVIRONMENT, **environment}
         self.timeout_seconds = timeout_seconds
@@ -112,9 +124,10 @@ class FfmpegProcess:
                 return self._suspended_before
             return self._suspended_before + time.monotonic() - self._suspended_at
 
-    def confine(self, confinement: Confinement) -> None:
-        """Hold it by this from its start; before ``start``."""
+    def confine(self, confinement: Confinement, view: View = EVERYTHING) -> None:
+        """Hold it by this from its start, and let it see this; before ``start``."""
         self._confinement = confinement
+        self._view = view
 
     def start(self) -> ProcessIdentity | None:
         """Start it and say who it is; None if ``stop`` came first. OSError if it cannot start."""
@@ -124,14 +137,17 @@ class FfmpegProcess:
             if self._identity is not None:
                 raise RuntimeError("a process runs once")
             is_leashed = self._leash_until is not None
+            command = self._command()
+            self._is_minded = command.is_minded
             self._popen = subprocess.Popen(
-                (*_leash(self._leash_until), *self._argv),
+                (*_leash(self._leash_until), *command.argv),
                 stdin=subprocess.PIPE if is_leashed else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                env=self._environment,
-                cwd=self._working_directory,
+                env=dict(command.environment),
+                cwd=command.working_directory,
+                pass_fds=command.descriptors,
                 start_new_session=True,
                 preexec_fn=dying_with_parent(confinement=self._confinement),
             )
@@ -139,6 +155,14 @@ class FfmpegProcess:
             pid = self._popen.pid
             self._identity = ProcessIdentity(pid=pid, start_identity=start_identity(pid) or "")
             return self._identity
+
+    def _command(self) -> Command:
+        return self._view.command(
+            self._argv,
+            environment=self._environment,
+            working_directory=self._working_directory,
+            tools=self._tools,
+        )
 
     def extend(self, until: float) -> None:
         """Let a leashed process live until these boot seconds; from any thread."""
@@ -221,6 +245,8 @@ class FfmpegProcess:
             return popen.wait()
 
     def _end(self, returncode: int) -> ProcessEnd:
+        if self._is_minded:
+            returncode = own_end(returncode)
         return ProcessEnd(
             exit_code=returncode if returncode >= 0 else None,
             signal=-returncode if returncode < 0 else None,
@@ -337,6 +363,15 @@ def _text_into(log: BoundedLog) -> Callable[[bytes], None]:
         log.append(decoder.decode(data, final=not data))
 
     return feed
+
+
+def own_end(returncode: int) -> int:
+    """The return code of a process by that of the one that minded it, which ends by 128 and N
+    where signal N ended the other.
+
+    Only signals that a crash or a limit has: other codes above 128 ffmpeg itself ends with.
+    """
+    return 128 - returncode if returncode - 128 in _MINDED_SIGNALS else returncode
 
 
 def start_identity(pid: int) -> str | None:

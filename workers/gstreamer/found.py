@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from workers.box.view import EVERYTHING, View
 from workers.ffmpeg.child import MINIMAL_ENVIRONMENT
 from workers.hardware.bounded import run_bounded
 from workers.hardware.remembered import remember, remembered
@@ -17,8 +18,8 @@ TRY_SECONDS: Final = 20.0
 AAC_ENCODERS: Final = ("fdkaacenc", "avenc_aac", "voaacenc")
 """The best first."""
 CACHE_FILE: Final = "gstreamer.json"
+PLAYER: Final = Path(__file__).with_name("player.py")
 REGISTRY_FILE: Final = "gstreamer.registry"
-_PLAYER: Final = Path(__file__).with_name("player.py")
 _NEEDS: Final = (
     *("rtmp2sink", "flvmux", "x264enc", "h264parse", "aacparse", "decodebin", "qtdemux"),
     *("videoscale", "videorate", "videoflip", "audioresample"),
@@ -42,7 +43,7 @@ class Gstreamer:
     @property
     def environment(self) -> Mapping[str, str]:
         """What its processes need beside what every child gets."""
-        return {"GST_REGISTRY": str(self.registry)}
+        return {"GST_REGISTRY": str(self.registry), "HOME": "/"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,24 +53,25 @@ class Absent:
     reason: str
 
 
-def known_gstreamer(folder: Path) -> Gstreamer | Absent:
-    """The one that worked at an earlier start, where the same plugins lie there still; else what
-    is found now."""
-    now = identity()
+def known_gstreamer(folder: Path, view: View = EVERYTHING, *, box: str = "") -> Gstreamer | Absent:
+    """The one that worked at an earlier start, in the same box, where the same plugins lie there
+    still; else what is found now."""
+    now = f"{identity()} {box}"
     for word in remembered(folder, ffmpeg=now, file=CACHE_FILE):
         python, _, aac = word.rpartition(" ")
         if Path(python).exists():
             return Gstreamer(python=Path(python), aac=aac, registry=folder / REGISTRY_FILE)
-    found = find_gstreamer(folder)
+    found = find_gstreamer(folder, view)
     if isinstance(found, Gstreamer):
         remember(folder, [f"{found.python} {found.aac}"], ffmpeg=now, file=CACHE_FILE)
     return found
 
 
-def find_gstreamer(folder: Path) -> Gstreamer | Absent:
+def find_gstreamer(folder: Path, view: View = EVERYTHING) -> Gstreamer | Absent:
     """Try each Python of this host until one publishes a test picture to nowhere.
 
-    The registry is kept in ``folder``.
+    The registry is kept in ``folder``, which processes that see only ``view`` do not write: it is
+    made before they are tried.
     """
     reason = "no Python on this host can be run"
     with suppress(OSError):  # without a registry GStreamer reads all its plugins at every start
@@ -77,13 +79,22 @@ def find_gstreamer(folder: Path) -> Gstreamer | Absent:
     for python in _pythons():
         for aac in AAC_ENCODERS:
             found = Gstreamer(python=python, aac=aac, registry=folder / REGISTRY_FILE)
-            failure = _failure(found)
+            failure = _failure(found, EVERYTHING)
+            _let_all_read(found.registry)
+            if failure is None and view is not EVERYTHING:
+                failure = _failure(found, view)
             if failure is None:
                 return found
             reason = failure
             if aac not in failure:  # another encoder would fail as well, and as slowly
                 break
     return Absent(reason=reason)
+
+
+def _let_all_read(registry: Path) -> None:
+    """It names plugins of the host, and no more."""
+    with suppress(FileNotFoundError):
+        registry.chmod(0o644)
 
 
 def identity() -> str:
@@ -98,7 +109,7 @@ def _pythons() -> Iterator[Path]:
     yield from dict.fromkeys(path for path in candidates if path is not None and path.exists())
 
 
-def _failure(found: Gstreamer) -> str | None:
+def _failure(found: Gstreamer, view: View) -> str | None:
     order = {
         "needs": _NEEDS,
         "pipeline": (
@@ -109,11 +120,12 @@ def _failure(found: Gstreamer) -> str | None:
         ),
     }
     try:
-        end = run_bounded(
-            (str(found.python), "-I", str(_PLAYER), json.dumps(order)),
-            timeout_seconds=TRY_SECONDS,
+        command = view.command(
+            (str(found.python), "-I", str(PLAYER), json.dumps(order)),
             environment={**MINIMAL_ENVIRONMENT, **found.environment},
+            tools=(PLAYER,),
         )
+        end = run_bounded(command, timeout_seconds=TRY_SECONDS)
     except OSError as error:
         return str(error)
     if end.return_code == 0:

@@ -6,7 +6,6 @@ where nothing parses them.
 
 import json
 import math
-from pathlib import Path
 from typing import Any, Final
 
 from ffrtmp.domain.parameters import TEST_FPS
@@ -14,9 +13,8 @@ from workers.errors import UnsupportedSpec
 from workers.ffmpeg.pictures import PicturePlan
 from workers.ffmpeg.plan import GOP_SECONDS, Plan
 from workers.ffmpeg.sounds import SoundPlan
-from workers.gstreamer.found import Gstreamer
+from workers.gstreamer.found import PLAYER, Gstreamer
 
-PLAYER: Final = Path(__file__).with_name("player.py")
 DEMUXERS: Final = {
     "mov": "qtdemux",
     "matroska": "matroskademux",

@@ -4,11 +4,12 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from workers.box.view import Command
 from workers.ffmpeg.child import dying_with_parent
+from workers.ffmpeg.process import own_end
 
 _KILL_SECONDS: Final = 1.0
 
@@ -22,19 +23,19 @@ class Ended:
     stderr: str = ""
 
 
-def run_bounded(
-    arguments: Sequence[str], *, timeout_seconds: float, environment: Mapping[str, str]
-) -> Ended:
+def run_bounded(command: Command, *, timeout_seconds: float) -> Ended:
     """Run it in a process group of its own; OSError where it cannot be started.
 
     Returns within ``timeout_seconds`` and a second more, whatever the program does.
     """
     child = subprocess.Popen(
-        arguments,
+        command.argv,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=dict(environment),
+        env=dict(command.environment),
+        cwd=command.working_directory,
+        pass_fds=command.descriptors,
         start_new_session=True,
         preexec_fn=dying_with_parent(),
         text=True,
@@ -42,7 +43,8 @@ def run_bounded(
     )
     try:
         stdout, stderr = child.communicate(timeout=timeout_seconds)
-        return Ended(return_code=child.returncode, stdout=stdout, stderr=stderr)
+        code = own_end(child.returncode) if command.is_minded else child.returncode
+        return Ended(return_code=code, stdout=stdout, stderr=stderr)
     except subprocess.TimeoutExpired:
         return Ended(return_code=None)
     finally:

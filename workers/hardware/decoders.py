@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from ffrtmp.domain.media import Codec, FrameSize, Hardware
+from workers.box.view import EVERYTHING, View
 from workers.ffmpeg.gpu_filters import decoder_options, memory_options, scaled
 from workers.ffmpeg.target import (
     Coded,
@@ -82,13 +83,14 @@ def try_decoders(
     decodes: Sequence[Decode],
     *,
     known: Collection[Decode] = (),
+    view: View = EVERYTHING,
     try_seconds: float = TRY_SECONDS,
     total_seconds: float = TOTAL_SECONDS,
 ) -> tuple[DecodeTrial, ...]:
     """A trial of each, in order; those in ``known`` count as working without a test."""
     unknown = [decode for decode in decodes if decode not in known]
     patience = Patience(try_seconds=try_seconds, until=time.monotonic() + total_seconds)
-    tried = {trial.decode: trial for trial in _tried(ffmpeg, unknown, patience)}
+    tried = {trial.decode: trial for trial in _tried(ffmpeg, unknown, patience, view)}
     return tuple(tried.get(d) or DecodeTrial(decode=d, works=True) for d in decodes)
 
 
@@ -110,15 +112,19 @@ def decode_command(ffmpeg: Path, decode: Decode) -> tuple[str, ...]:
     )
 
 
-def _tried(ffmpeg: Path, decodes: Sequence[Decode], patience: Patience) -> Iterator[DecodeTrial]:
+def _tried(
+    ffmpeg: Path, decodes: Sequence[Decode], patience: Patience, view: View
+) -> Iterator[DecodeTrial]:
     """GPUs side by side, on each one test after the other."""
     gpus = [list(group) for _, group in groupby(decodes, key=lambda decode: decode.device)]
     with ThreadPoolExecutor(max(1, len(gpus)), "try-gpu") as pool:
-        of_gpus = pool.map(lambda gpu: list(_in_turn(ffmpeg, gpu, patience)), gpus)
+        of_gpus = pool.map(lambda gpu: list(_in_turn(ffmpeg, gpu, patience, view)), gpus)
         yield from (trial for gpu in of_gpus for trial in gpu)
 
 
-def _in_turn(ffmpeg: Path, decodes: Sequence[Decode], patience: Patience) -> Iterator[DecodeTrial]:
+def _in_turn(
+    ffmpeg: Path, decodes: Sequence[Decode], patience: Patience, view: View
+) -> Iterator[DecodeTrial]:
     """A driver that let one test hang gets no more: each would cost as long."""
     hung: dict[Target, Coded] = {}
     for decode in decodes:
@@ -126,7 +132,8 @@ def _in_turn(ffmpeg: Path, decodes: Sequence[Decode], patience: Patience) -> Ite
         if culprit is not None:
             yield DecodeTrial(decode=decode, works=False, reason=f"not tried: {culprit} hung")
             continue
-        outcome = attempted(decode_command(ffmpeg, decode), patience)
+        tools = (sample(decode.coded),)
+        outcome = attempted(decode_command(ffmpeg, decode), patience, view, tools)
         if outcome.is_hung:
             hung[decode.target] = decode.coded
         yield DecodeTrial(decode=decode, works=outcome.works, reason=outcome.reason)

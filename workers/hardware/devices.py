@@ -9,6 +9,8 @@ from typing import Any, Final
 from ffrtmp.domain.device import CPU_DEVICE, Device
 from ffrtmp.domain.media import Codec, Hardware
 from ffrtmp.domain.placement import GSTREAMER_NEED, capabilities
+from workers.box.box import NO_BOX, Box
+from workers.box.view import View
 from workers.ffmpeg.binary import version
 from workers.ffmpeg.target import CPU, Target
 from workers.gstreamer.found import Absent, Gstreamer, find_gstreamer, known_gstreamer
@@ -61,18 +63,22 @@ def found_devices(
     cpu_slots: int,
     gpu_slots: int,
     cache_folder: Path | None = None,
+    box: Box = NO_BOX,
 ) -> FoundDevices:
     """Try every encoder of the CPU and of these GPUs, and what these GPUs decode.
 
     FfmpegMissing if ffmpeg does not run.
 
-    Trials that worked are remembered in ``cache_folder`` for as long as ffmpeg, driver and card
-    stay the same; those that did not are run again, because drivers get repaired. None runs all.
+    All run in ``box``, so what does not work there is not offered. Trials that worked are
+    remembered in ``cache_folder`` for as long as ffmpeg, box, driver and card stay the same; those
+    that did not are run again, because drivers get repaired. None runs all.
     """
     wanted = {CPU_DEVICE: (CPU,), **{gpu.id: gpu.targets for gpu in gpus}}
     identities = {CPU_DEVICE: "", **{gpu.id: gpu.identity for gpu in gpus}}
-    trials, decoded = _trials(ffmpeg, wanted, identities, cache_folder)
-    gstreamer = _gstreamer(cache_folder)
+    with box.empty() as view:
+        key = f"{ffmpeg} {version(ffmpeg)} {ffmpeg.stat().st_mtime_ns} {box.name}"
+        trials, decoded = _trials(ffmpeg, wanted, identities, view, cache_folder, key)
+        gstreamer = _gstreamer(cache_folder, view, box.name)
     cpu = Device(
         id=CPU_DEVICE,
         name=host.cpu_name(),
@@ -105,9 +111,10 @@ def _trials(
     ffmpeg: Path,
     wanted: Mapping[str, Sequence[Target]],
     identities: Mapping[str, str],
+    view: View,
     cache_folder: Path | None,
+    key: str,
 ) -> tuple[tuple[Trial, ...], tuple[DecodeTrial, ...]]:
-    key = f"{ffmpeg} {version(ffmpeg)} {ffmpeg.stat().st_mtime_ns}"
     before = frozenset() if cache_folder is None else remembered(cache_folder, ffmpeg=key)
     encodes = {
         encode: _word(encode, identities[device])
@@ -115,11 +122,11 @@ def _trials(
         for encode in encodes_of(device, targets)
     }
     trials = try_encoders(
-        ffmpeg, wanted, known={e for e, word in encodes.items() if word in before}
+        ffmpeg, wanted, known={e for e, word in encodes.items() if word in before}, view=view
     )
     decodes = {d: _decode_word(d, identities[d.device]) for d in decodes_of(trials)}
     known = {decode for decode, word in decodes.items() if word in before}
-    decoded = try_decoders(ffmpeg, tuple(decodes), known=known)
+    decoded = try_decoders(ffmpeg, tuple(decodes), known=known, view=view)
     now = {encodes[t.encode] for t in trials if t.works}
     now |= {decodes[t.decode] for t in decoded if t.works}
     if cache_folder is not None and now != before:
@@ -150,11 +157,11 @@ def _cpu_capabilities(trials: Sequence[Trial], gstreamer: Gstreamer | Absent) ->
     return (*able, GSTREAMER_NEED) if isinstance(gstreamer, Gstreamer) else able
 
 
-def _gstreamer(cache_folder: Path | None) -> Gstreamer | Absent:
+def _gstreamer(cache_folder: Path | None, view: View, box: str) -> Gstreamer | Absent:
     if cache_folder is not None:
-        return known_gstreamer(cache_folder)
+        return known_gstreamer(cache_folder, view, box=box)
     with tempfile.TemporaryDirectory() as folder:
-        return find_gstreamer(Path(folder))
+        return find_gstreamer(Path(folder), view)
 
 
 def _said(gstreamer: Gstreamer | Absent) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from ffrtmp.domain.device import CPU_DEVICE
 from ffrtmp.domain.media import Codec, Hardware
+from workers.box.view import EVERYTHING, View
 from workers.ffmpeg.binary import encoder_names
 from workers.ffmpeg.target import Target
 from workers.hardware.trial import TRY_SECONDS, Encode, Patience, Trial, run_trial
@@ -34,6 +35,7 @@ def try_encoders(
     devices: Mapping[str, Sequence[Target]],
     *,
     known: Collection[Encode] = (),
+    view: View = EVERYTHING,
     try_seconds: float = TRY_SECONDS,
     total_seconds: float = TOTAL_SECONDS,
 ) -> tuple[Trial, ...]:
@@ -45,7 +47,7 @@ def try_encoders(
     every = [encode for name, targets in devices.items() for encode in encodes_of(name, targets)]
     unknown = [encode for encode in every if encode.encoder in built_in and encode not in known]
     until = time.monotonic() + total_seconds
-    tried = _tried(ffmpeg, unknown, Patience(try_seconds=try_seconds, until=until))
+    tried = _tried(ffmpeg, unknown, Patience(try_seconds=try_seconds, until=until), view)
     return tuple(tried.get(e) or _untried(e, built_in=e.encoder in built_in) for e in every)
 
 
@@ -53,7 +55,9 @@ def _untried(encode: Encode, *, built_in: bool) -> Trial:
     return Trial(encode=encode, works=built_in, reason=None if built_in else NOT_BUILT_IN)
 
 
-def _tried(ffmpeg: Path, encodes: Sequence[Encode], patience: Patience) -> dict[Encode, Trial]:
+def _tried(
+    ffmpeg: Path, encodes: Sequence[Encode], patience: Patience, view: View
+) -> dict[Encode, Trial]:
     """Devices side by side; on a GPU one test after the other: some allow few sessions at once."""
     cpu = [encode for encode in encodes if encode.device == CPU_DEVICE]
     others = [encode for encode in encodes if encode.device != CPU_DEVICE]
@@ -62,13 +66,15 @@ def _tried(ffmpeg: Path, encodes: Sequence[Encode], patience: Patience) -> dict[
         ThreadPoolExecutor(_CPU_THREADS, "try-cpu") as cpu_pool,
         ThreadPoolExecutor(max(1, len(gpus)), "try-gpu") as gpu_pool,
     ):
-        of_gpus = gpu_pool.map(lambda gpu: list(_in_turn(ffmpeg, gpu, patience)), gpus)
-        of_cpu = cpu_pool.map(lambda encode: run_trial(ffmpeg, encode, patience), cpu)
+        of_gpus = gpu_pool.map(lambda gpu: list(_in_turn(ffmpeg, gpu, patience, view)), gpus)
+        of_cpu = cpu_pool.map(lambda encode: run_trial(ffmpeg, encode, patience, view), cpu)
         trials = [*of_cpu, *(trial for gpu in of_gpus for trial in gpu)]
     return {trial.encode: trial for trial in trials}
 
 
-def _in_turn(ffmpeg: Path, encodes: Sequence[Encode], patience: Patience) -> Iterator[Trial]:
+def _in_turn(
+    ffmpeg: Path, encodes: Sequence[Encode], patience: Patience, view: View
+) -> Iterator[Trial]:
     """A driver that let one test hang gets no more: each would cost as long."""
     hung: dict[Target, str] = {}
     for encode in encodes:
@@ -76,7 +82,7 @@ def _in_turn(ffmpeg: Path, encodes: Sequence[Encode], patience: Patience) -> Ite
         if culprit is not None:
             yield Trial(encode=encode, works=False, reason=f"not tried: {culprit} hung")
             continue
-        trial = run_trial(ffmpeg, encode, patience)
+        trial = run_trial(ffmpeg, encode, patience, view)
         if trial.is_hung:
             hung[encode.target] = encode.encoder
         yield trial

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ffrtmp.config import SETTINGS_VARIABLE
 from ffrtmp.domain.media import Hardware
+from workers.box.view import Command
 from workers.ffmpeg.target import Target
 from workers.hardware.bounded import run_bounded
 
@@ -90,11 +91,9 @@ def _nvidia(dev: Path, system: Path, nvml_seconds: float) -> list[Gpu]:
 def _ask_nvml(timeout_seconds: float) -> dict[str, Any]:
     # The environment may say where the driver's libraries lie; the settings hold a key.
     environment = {name: v for name, v in os.environ.items() if name != SETTINGS_VARIABLE}
-    end = run_bounded(
-        [sys.executable, "-P", "-m", "workers.hardware.nvml_child"],
-        timeout_seconds=timeout_seconds,
-        environment=environment,
-    )
+    module = ("-P", "-m", "workers.hardware.nvml_child")
+    command = Command(argv=(sys.executable, *module), environment=environment)
+    end = run_bounded(command, timeout_seconds=timeout_seconds)
     if end.return_code is None:
         return {"failed": f"NVML did not answer within {timeout_seconds:g} s"}
     try:

@@ -1,13 +1,14 @@
 """One encoder tried on a few frames: its name alone proves nothing."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ffrtmp.domain.media import Codec, Hardware
 from ffrtmp.domain.retry import FailureClass
+from workers.box.view import EVERYTHING, View
 from workers.ffmpeg.child import MINIMAL_ENVIRONMENT
 from workers.ffmpeg.failures import classify
 from workers.ffmpeg.target import (
@@ -97,9 +98,9 @@ class Patience:
         return min(self.try_seconds, self.until - time.monotonic())
 
 
-def run_trial(ffmpeg: Path, encode: Encode, patience: Patience) -> Trial:
-    """Try it, for as long as ``patience`` allows."""
-    outcome = attempted(try_command(ffmpeg, encode), patience)
+def run_trial(ffmpeg: Path, encode: Encode, patience: Patience, view: View = EVERYTHING) -> Trial:
+    """Try it, by a process that sees this, for as long as ``patience`` allows."""
+    outcome = attempted(try_command(ffmpeg, encode), patience, view)
     return Trial(encode=encode, works=outcome.works, reason=outcome.reason, is_hung=outcome.is_hung)
 
 
@@ -112,13 +113,19 @@ class Outcome:
     is_hung: bool = False
 
 
-def attempted(command: Sequence[str], patience: Patience) -> Outcome:
+def attempted(
+    command: Sequence[str],
+    patience: Patience,
+    view: View = EVERYTHING,
+    tools: Iterable[Path] = (),
+) -> Outcome:
     """Run an ffmpeg for as long as ``patience`` allows, and say in a line why it failed."""
     seconds = patience.left_seconds()
     if seconds <= 0:
         return Outcome(works=False, reason="not tried: earlier tests took too long")
     try:
-        end = run_bounded(command, timeout_seconds=seconds, environment=MINIMAL_ENVIRONMENT)
+        how = view.command(command, environment=MINIMAL_ENVIRONMENT, tools=tools)
+        end = run_bounded(how, timeout_seconds=seconds)
     except OSError as error:
         return Outcome(works=False, reason=str(error))
     if end.return_code is None:

@@ -3,14 +3,17 @@
 import itertools
 import logging
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from resource import RLIMIT_DATA, RLIMIT_FSIZE
+from resource import RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_NPROC
 from signal import SIGXFSZ
 from typing import Final
+
+import psutil
 
 from ffrtmp.domain.retry import FailureClass
 from ffrtmp.domain.spec import NO_LIMITS, Limits
@@ -18,12 +21,15 @@ from workers.errors import AttemptFailed
 from workers.ffmpeg.child import UNCONFINED, Confinement
 from workers.ffmpeg.process import ProcessEnd
 from workers.limits.disk import MIB, DiskWatch, no_room, wrote_too_much
-from workers.limits.group import Group, Home, Setting, cpu_settings, memory_settings
+from workers.limits.group import Group, Home, Setting, cpu_settings, memory_settings, pids_settings
 from workers.limits.hierarchy import Controller
-from workers.limits.means import Means
+from workers.limits.means import PROCESSES_AT_LEAST, Means
 from workers.limits.memory import MemoryWatch, backstop_bytes
 
 NICENESS: Final = 10
+OPEN_FILES: Final = 1024
+PROCESSES_OF_CORE: Final = 64
+"""Processes and threads together. Several encoders at once have some per core each."""
 _NO_MEMORY: Final = re.compile(
     r"Cannot allocate memory|malloc of size \d+ failed|bad_alloc|[Oo]ut of memory"
     r"|[Ff]ailed to allocate|not enough memory"
@@ -103,8 +109,11 @@ UNLIMITED: Final = Enforced()
 class Limiter:
     """Puts limits around attempts, by what this host has."""
 
-    def __init__(self, means: Means, *, cores: Sequence[int]) -> None:
+    def __init__(self, means: Means, *, cores: Sequence[int], uid: int | None = None) -> None:
+        """``uid`` is the user's as whom media are read, None where that is who this is."""
         self._means = means
+        self._uid = os.getuid() if uid is None else uid
+        self._processes = max(PROCESSES_AT_LEAST, PROCESSES_OF_CORE * len(cores))
         self._cores = tuple(cores)
         self._turns = itertools.count()
 
@@ -115,7 +124,8 @@ class Limiter:
             "memory": asked.max_memory_mb,
             "disk": asked.max_disk_mb,
         }
-        return {name: by for name, by in self._means.named().items() if given[name] is not None}
+        by = self._means.named()
+        return {name: by[name] for name, value in given.items() if value is not None}
 
     @contextmanager
     def around(
@@ -126,7 +136,7 @@ class Limiter:
         It writes ``output``, if that, and into ``scratch``. Whatever it left running is killed.
         """
         homes = self._means.homes
-        settings = _settings(asked, homes)
+        settings = _settings(asked, homes, self._processes)
         groups = {controller: homes[controller].group(name) for controller in settings}
         try:
             _make(groups, settings)
@@ -144,7 +154,9 @@ class Limiter:
                 group.remove()
 
     def _confinement(self, asked: Limits, groups: Mapping[Controller, Group]) -> Confinement:
-        rlimits: dict[int, int] = {}
+        rlimits: dict[int, int] = {RLIMIT_NOFILE: OPEN_FILES}
+        if Controller.PIDS not in groups:
+            rlimits[RLIMIT_NPROC] = _threads_of(self._uid) + self._processes
         if asked.max_disk_mb is not None:
             rlimits[RLIMIT_FSIZE] = asked.max_disk_mb * MIB
         if asked.max_memory_mb is not None and Controller.MEMORY not in groups:
@@ -178,12 +190,24 @@ def _cores_of(percent: int) -> int:
     return math.ceil(percent / 100)
 
 
+def _threads_of(uid: int) -> int:
+    """How many a user has already: the kernel counts all of them."""
+    found = 0
+    for process in psutil.process_iter(["uids", "num_threads"]):
+        uids = process.info["uids"]
+        if uids is not None and uids.real == uid:
+            found += process.info["num_threads"] or 0
+    return found
+
+
 def _settings(
-    asked: Limits, homes: Mapping[Controller, Home]
+    asked: Limits, homes: Mapping[Controller, Home], processes: int
 ) -> dict[Controller, tuple[Setting, ...]]:
-    """What the attempt's groups are to be told; nothing where nothing is asked."""
+    """What the attempt's groups are to be told; of CPU and memory what is asked."""
     found: dict[Controller, tuple[Setting, ...]] = {}
     cpu, memory = homes.get(Controller.CPU), homes.get(Controller.MEMORY)
+    if Controller.PIDS in homes:
+        found[Controller.PIDS] = pids_settings(processes)
     if cpu is not None and asked.max_cpu_percent is not None:
         found[Controller.CPU] = cpu_settings(cpu.version, asked.max_cpu_percent)
     if memory is not None and asked.max_memory_mb is not None:

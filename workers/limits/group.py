@@ -57,6 +57,11 @@ def memory_settings(version: Version, limit_bytes: int) -> tuple[Setting, ...]:
     )
 
 
+def pids_settings(processes: int) -> tuple[Setting, ...]:
+    """So many processes and threads; the same in both versions."""
+    return (Setting("pids.max", str(processes)),)
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """A cgroup by its folder."""

@@ -15,6 +15,7 @@ class Controller(StrEnum):
 
     CPU = "cpu"
     MEMORY = "memory"
+    PIDS = "pids"
 
 
 class Version(StrEnum):

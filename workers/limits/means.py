@@ -19,6 +19,7 @@ from workers.limits.group import (
     Setting,
     cpu_settings,
     memory_settings,
+    pids_settings,
     processes_of,
 )
 from workers.limits.hierarchy import Controller, OwnGroup, Version, own_groups
@@ -32,7 +33,9 @@ MOVES: Final = 3
 WITHOUT_GROUPS: Final[Mapping[Controller, str]] = {
     Controller.CPU: "affinity and nice",
     Controller.MEMORY: "rlimit and watch",
+    Controller.PIDS: "rlimit",
 }
+PROCESSES_AT_LEAST: Final = 512
 DISK: Final = "rlimit and watch"
 
 
@@ -133,7 +136,8 @@ def _home(
 
 def _trial_settings(version: Version, usable: frozenset[Controller]) -> tuple[Setting, ...]:
     cpu = cpu_settings(version, 100) if Controller.CPU in usable else ()
-    return cpu + (memory_settings(version, 1 << 30) if Controller.MEMORY in usable else ())
+    memory = memory_settings(version, 1 << 30) if Controller.MEMORY in usable else ()
+    return cpu + memory + (pids_settings(PROCESSES_AT_LEAST) if Controller.PIDS in usable else ())
 
 
 def _hand_on(group: Path, controllers: frozenset[Controller]) -> None:
