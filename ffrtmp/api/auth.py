@@ -93,6 +93,9 @@ def identify(request: Request) -> Caller | Node:
         return _identify(request, is_guess=wait_seconds > 0)
     except Unauthenticated as error:
         if error.reason is Refusal.MISSING:
+            if settings_of(request).api_key is None:
+                # With a key in the settings they were counted when their head came.
+                load_of(request).admit_stranger(address)
             raise
         if wait_seconds > 0:
             # The same for a right key that was not looked at.

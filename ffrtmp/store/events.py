@@ -65,7 +65,11 @@ class Events:
             *(column == value for column, value in tests.items() if value is not None)
         )
         if chosen.since is not None:
-            query = query.where(events.c.at >= chosen.since)
+            is_since = events.c.at >= chosen.since
+            # Ids follow time, if not strictly: what is older need not be looked through. As a
+            # sum, or SQLite would look for the least id from the oldest on.
+            first = sa.select(sa.func.min(events.c.id + 0)).where(is_since).scalar_subquery()
+            query = query.where(is_since, events.c.id >= first)
         if chosen.before is not None:
             query = query.where(events.c.id < chosen.before)
         rows = self._db.execute(query.order_by(events.c.id.desc()).limit(limit))

@@ -10,11 +10,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from ffrtmp.domain.errors import Unavailable
+from ffrtmp.domain.event import EventKind
 from ffrtmp.domain.policy import FarmPolicy
 from ffrtmp.store.engine import Store
+from ffrtmp.store.events import EventFilter
+from ffrtmp.store.jobs import JobFilter
 from ffrtmp.store.tables import FARM_ROW, farm, metadata
 from tests import builders
 from tests.builders import START
+from tests.databases import new_database
 from tests.fakes import FakeWorld
 
 
@@ -106,6 +110,36 @@ def test_claim_and_top_up_search_their_indexes_on_sqlite(tmp_path: Path) -> None
     assert "COVERING INDEX ix_jobs_by_queue" in plans[1]
     assert "ix_jobs_retry_at" in plans[2]
     assert "TEMP B-TREE" not in plans[0]
+
+
+def test_pages_of_an_owner_and_of_the_history_search_their_indexes_on_sqlite(
+    tmp_path: Path,
+) -> None:
+    store = Store(new_database(tmp_path / "plan.db"))
+    seen: list[tuple[str, object]] = []
+    with store.read() as tx:
+        engine = tx.jobs._db.engine
+
+        @sa.event.listens_for(engine, "before_cursor_execute")
+        def note(_c: object, _cursor: object, sql: str, values: object, *_more: object) -> None:
+            seen.append((sql, values))
+
+        tx.jobs.list(JobFilter(owner="alice"), limit=10)
+        tx.events.list(EventFilter(kind=EventKind.KEY_CREATED), limit=10)
+        tx.events.list(EventFilter(node_id="n"), limit=10)
+        tx.events.list(EventFilter(since=START), limit=10)
+        asked = [one for one in seen if one[0].startswith("SELECT")]
+        plans = [_plan(tx.jobs._db, *one) for one in asked]
+    store.close()
+
+    for plan, index in zip(
+        plans,
+        ("ix_jobs_by_owner (", "ix_events_kind", "ix_events_node_id", "ix_events_at"),
+        strict=True,
+    ):
+        assert index in plan
+        assert "TEMP B-TREE" not in plan
+        assert "SCAN events" not in plan
 
 
 def _plan(connection: sa.Connection, sql: str, values: object) -> str:

@@ -273,8 +273,10 @@ def test_what_a_node_says_it_made_stands_in_the_history_to_be_compared(
 def test_revoked_node_stops_and_its_job_is_done_elsewhere(
     master: Master, nodes: Callable[[str], Node], tmp_path: Any
 ) -> None:
-    agent = AgentProcess(master.url, tmp_path / "revoked").ready()
+    key = master.client.create_key("hosts", role="node").key
+    agent = AgentProcess(master.url, tmp_path / "revoked", api_key=key)
     try:
+        agent.ready()
         job = job_with(master, master.client.submit(LONG), JobStatus.RUNNING)
         encoders = wait_until(agent.ffmpegs, what="ffmpeg to run")
         master.client.revoke_node("revoked")
@@ -290,6 +292,7 @@ def test_revoked_node_stops_and_its_job_is_done_elsewhere(
     finally:
         kill_tree(agent)
         master.client.remove_node("revoked")
+        master.client.revoke_key("hosts")
 
 
 def claimed(node: Node) -> dict[str, Any] | None:

@@ -86,6 +86,21 @@ def test_health_has_a_port_of_its_own_wherever_certificates_are_asked() -> None:
     assert with_health_port(MasterSettings(tls=tls, health_port=5)).health_port == 5
 
 
+def test_proxies_are_trusted_only_where_they_are_named(
+    executed: list[tuple[list[str], dict[str, str]]],
+) -> None:
+    for given in (["--trusted-proxy", "10.0.0.7/32", "--trusted-proxy", "fd00::/8"], []):
+        with pytest.raises(Replaced):
+            run(["master", *given])
+    named, default = (
+        MasterSettings.model_validate_json(environment[SETTINGS_VARIABLE])
+        for _, environment in executed
+    )
+
+    assert named.trusted_proxies == [ip_network("10.0.0.7/32"), ip_network("fd00::/8")]
+    assert default.trusted_proxies == []
+
+
 def test_order_and_preemption_are_strict_order_and_nobody_unless_the_flags_say_otherwise(
     executed: list[tuple[list[str], dict[str, str]]],
 ) -> None:
