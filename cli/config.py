@@ -89,7 +89,7 @@ def _masked(name: str, value: Any) -> Any:
 
 
 def _without_password(url: str) -> str:
-    shown = re.sub(r"(?i)\b(password=)[^&#]*", rf"\1{MASK}", url)
+    shown = re.sub(r"(?i)(password=)[^&#]*", rf"\1{MASK}", url)
     password = urlsplit(url).password
     return shown if password is None else shown.replace(f":{password}@", f":{MASK}@", 1)
 
@@ -122,6 +122,7 @@ def _origin(
     if flags.get(name):
         return "flag"
     for setting, variable in variables.items():
-        if setting.partition(".")[0] == name and os.environ.get(variable):
-            return variable
+        for given in (variable, f"{variable}_FILE"):
+            if setting.partition(".")[0] == name and os.environ.get(given):
+                return given
     return str(options.config) if name in file.model_fields_set else "default"

@@ -18,11 +18,12 @@ from typing import TextIO
 
 from ffrtmp import telemetry
 from ffrtmp.config import MasterSettings
+from ffrtmp.config.exposed import exposed
 from ffrtmp.config.places import why_unusable
 from ffrtmp.domain.errors import Unavailable
 from ffrtmp.hangup import Hangups
 from ffrtmp.metrics import PortInUse
-from ffrtmp.parts import LOOPBACK, local_host, master_parts
+from ffrtmp.parts import LOOPBACK, PART_VARIABLE, local_host, master_parts
 from ffrtmp.supervisor import REFUSED, StartFailed, Supervisor, stop_on_signals
 from ffrtmp.tls import TlsFileError
 
@@ -72,6 +73,9 @@ def main() -> None:
 
 def serve(settings: MasterSettings, *, out: TextIO) -> None:
     """Be the part that ``settings.only`` names, or all of them."""
+    if PART_VARIABLE not in os.environ:
+        for warning in exposed(settings):
+            log.warning("%s", warning)
     if settings.only in (None, "api"):
         refuse_unusable_places(settings)
         refuse_open_door(settings)

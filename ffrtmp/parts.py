@@ -19,6 +19,8 @@ AGENT_STAGE = 2
 API_READY_SECONDS = 60.0
 PROBE_SECONDS = 2.0
 LOOPBACK = "127.0.0.1"
+PART_VARIABLE = "FFRTMP_PART"
+"""Set for a part whose supervisor has said what there is to say of the settings."""
 EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - listened on if asked
 
 
@@ -67,7 +69,7 @@ def _api_part(settings: MasterSettings) -> Part:
     return Part(
         name="api",
         argv=python_module("ffrtmp.master"),
-        environment=child_environment(settings.model_copy(update={"only": "api"})),
+        environment=_environment(settings.model_copy(update={"only": "api"})),
         ready=_api_probe(settings),
         ready_seconds=API_READY_SECONDS,
         rereads=True,
@@ -80,9 +82,13 @@ def _own_part(only: Literal["control", "beat"], settings: MasterSettings) -> Par
     return Part(
         name=only,
         argv=python_module("ffrtmp.master"),
-        environment=child_environment(alone),
+        environment=_environment(alone),
         stage=MASTER_STAGE,
     )
+
+
+def _environment(settings: MasterSettings) -> dict[str, str]:
+    return child_environment(settings) | {PART_VARIABLE: "1"}
 
 
 def _flower_part(settings: MasterSettings) -> Part:

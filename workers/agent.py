@@ -18,6 +18,7 @@ import httpx
 
 from ffrtmp.client import Connection, MasterClient
 from ffrtmp.config import WorkerSettings
+from ffrtmp.config.exposed import exposed_broker
 from ffrtmp.schemas import HeartbeatAnswer
 from workers import node, recovery
 from workers.child import ChildSettings
@@ -331,6 +332,8 @@ class Agent:
             start_thread(f"canary {device}", partial(self._intake.start_canary, device))
 
     def _build_hints(self, broker_url: str, session: Session) -> Hints:
+        if warning := exposed_broker(broker_url):
+            log.warning("%s", warning)
         return Hints(
             [self._child_settings(pool, broker_url, session) for pool in self._slots.pools],
             broker_url=broker_url,

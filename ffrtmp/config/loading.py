@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from ffrtmp.config.base import Settings
+from ffrtmp.config.base import SECRET_VARIABLES, Settings
 from ffrtmp.config.keyfile import UnusableKeyFile, read_key
 from ffrtmp.config.values import Key
 
@@ -36,7 +36,7 @@ def load(
     named ``tls.cert`` stands for a nested key; a flag of None was not given."""
     settled: dict[str, Any] = _section_of(file, section, kind) if file else {}
     _require_one_key(settled, f"{file}: {section}: ")
-    from_environment = {n: environment[v] for n, v in variables.items() if environment.get(v)}
+    from_environment = _from_environment(environment, variables)
     from_flags = {name: value for name, value in flags.items() if value is not None}
     for given, where in ((from_environment, "the environment: "), (from_flags, "")):
         _require_one_key(given, where)
@@ -50,6 +50,24 @@ def load(
     except ValidationError as error:
         explained = _explain(error, file, section, from_environment | from_flags)
         raise ConfigError(explained) from error
+
+
+def _from_environment(
+    environment: Mapping[str, str], variables: Mapping[str, str]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {n: environment[v] for n, v in variables.items() if environment.get(v)}
+    for name, variable in variables.items():
+        file = environment.get(f"{variable}_FILE")
+        # The key has a setting of its own for its file.
+        if not file or name in KEY_SETTINGS or variable not in SECRET_VARIABLES:
+            continue
+        if name in found:
+            raise ConfigError(f"both {variable} and {variable}_FILE are set; leave one out")
+        try:
+            found[name] = read_key(Path(file))
+        except UnusableKeyFile as error:
+            raise ConfigError(f"{variable}_FILE: {error}") from error
+    return found
 
 
 def _require_one_key(given: Mapping[str, Any], where: str) -> None:

@@ -59,9 +59,16 @@ def _readable(value: Path) -> Path:
 
 
 def _database(value: str) -> str:
-    if not value or ("://" in value and not re.match(DATABASE_URL, value)):
+    if not value or ("://" in value and not _is_database_url(value)):
         raise ValueError("is neither a file nor a URL such as postgresql://user:password@host/name")
     return value
+
+
+def _is_database_url(value: str) -> bool:
+    try:
+        return bool(re.match(DATABASE_URL, value)) and urlsplit(value).port != 0
+    except ValueError:
+        return False
 
 
 def _network(value: object) -> object:

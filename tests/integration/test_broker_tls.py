@@ -21,7 +21,7 @@ from ffrtmp.config import MasterSettings
 from ffrtmp.domain.errors import Unavailable
 from ffrtmp.domain.job import JobStatus
 from tests.integration.agents import AgentProcess, Master, StartAgent, job_with
-from tests.integration.tls_broker import TlsDoor, door, server_context, written
+from tests.integration.tls_door import TlsDoor, door, server_context, written
 from tests.integration.valkey import client_of, valkey
 from tests.waiting import free_port, wait_until
 

