@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import (
+    AfterValidator,
     Field,
     StrictBool,
     StrictInt,
@@ -33,6 +34,7 @@ from ffrtmp.schemas.base import (
 from ffrtmp.schemas.nodes import DeviceId
 
 MAX_LOG_BYTES = 1 << 20
+MAX_ARGV_CHARACTERS = 256 << 10
 
 
 class AttemptAnswer(Answer):
@@ -158,6 +160,15 @@ class LogChunk(Wire):
     text: Annotated[Text, Field(max_length=MAX_LOG_BYTES)]
 
 
+Argument = Annotated[Text, Field(max_length=32 << 10)]
+
+
+def _short(argv: list[str]) -> list[str]:
+    if sum(map(len, argv)) > MAX_ARGV_CHARACTERS:
+        raise ValueError(f"has more than {MAX_ARGV_CHARACTERS} characters in all")
+    return argv
+
+
 class ResultRequest(Wire):
     """The body of POST /results."""
 
@@ -182,7 +193,7 @@ class ResultRequest(Wire):
     error: Annotated[Text, Field(max_length=8192)] | None = None
     failure_reason: FailureClass | None = None
     exit_code: Annotated[StrictInt, Field(ge=-MAX_COUNT, le=MAX_COUNT)] | None = None
-    argv: Annotated[list[Text], Field(max_length=1024)] = []
+    argv: Annotated[list[Argument], Field(max_length=1024), AfterValidator(_short)] = []
     size: Size | None = None
     sha256: Sha256 | None = None
     logs: Annotated[Text, Field(max_length=MAX_LOG_BYTES + 4096)] = ""

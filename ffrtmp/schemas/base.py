@@ -1,6 +1,7 @@
 """What every body shares: strictness on the way in, completeness on the way out."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -24,6 +25,10 @@ DAY_SECONDS = 86_400.0
 MAX_COUNT = (1 << 31) - 1
 """What the database's integers hold."""
 MAX_DEPTH = 8
+MAX_FACTS = 20_000
+MAX_FACTS_CHARACTERS = 256 << 10
+MAX_WORD = 64
+"""Of a value that is one word or number, written as text."""
 
 
 class Wire(BaseModel):
@@ -78,10 +83,27 @@ def _without_nul(value: str) -> str:
     return value.replace("\x00", "\ufffd")
 
 
-def _shallow(value: dict[str, Any]) -> dict[str, Any]:
+def _few(value: dict[str, Any]) -> dict[str, Any]:
     if not _is_within(value, MAX_DEPTH):
         raise ValueError(f"nests deeper than {MAX_DEPTH} levels")
+    found = list(_leaves(value))
+    if len(found) > MAX_FACTS or sum(map(len, found)) > MAX_FACTS_CHARACTERS:
+        raise ValueError(
+            f"has more than {MAX_FACTS} values, or {MAX_FACTS_CHARACTERS} characters in all"
+        )
     return value
+
+
+def _leaves(value: object) -> Iterator[str]:
+    """Names and single values, as text."""
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield str(value)
 
 
 def _is_within(value: object, depth: int) -> bool:
@@ -112,11 +134,12 @@ Text = Annotated[StrictStr, AfterValidator(_without_nul)]
 Token = Annotated[StrictStr, Field(pattern=r"^[\x21-\x7e]+$")]
 Count = Annotated[StrictInt, Field(ge=0, le=MAX_COUNT)]
 Ordinal = Annotated[StrictInt, Field(ge=1, le=MAX_COUNT)]
-Facts = Annotated[dict[str, Any], AfterValidator(_shallow)]
+Facts = Annotated[dict[str, Any], AfterValidator(_few)]
 """What a node says of itself or its work, in its own words."""
 FrameRate = Annotated[
     str,
     BeforeValidator(_number_text, json_schema_input_type=float | str),
+    Field(max_length=MAX_WORD),
     text_of(frame_rate),
 ]
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment, json_schema_input_type=AwareDatetime)]

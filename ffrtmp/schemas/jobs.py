@@ -16,7 +16,7 @@ from ffrtmp.domain.media import Engine
 from ffrtmp.domain.parameters import required_capability, resolve
 from ffrtmp.domain.ranking import Priority, Queue
 from ffrtmp.domain.retry import FailureClass
-from ffrtmp.domain.scenario import parse_scenario
+from ffrtmp.domain.scenario import MAX_NAME_LENGTH, parse_scenario
 from ffrtmp.domain.spec import JobSpec
 from ffrtmp.schemas.base import Answer, Wire, example, text_of
 from ffrtmp.schemas.parameters import Parameters
@@ -40,7 +40,7 @@ class JobSubmission(Wire):
         },
     )
 
-    scenario: Annotated[StrictStr, text_of(parse_scenario)]
+    scenario: Annotated[StrictStr, Field(max_length=MAX_NAME_LENGTH), text_of(parse_scenario)]
     queue: Queue = Queue.DEFAULT
     priority: Priority = Priority.MEDIUM
     engine: Engine = Engine.AUTO

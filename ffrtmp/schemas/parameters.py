@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, StrictBool, StrictInt, StrictStr
 
 from ffrtmp.domain.ladder import MAX_RENDITIONS, AskedRendition
-from ffrtmp.domain.locations import check_input, check_output, check_rtmp_url
+from ffrtmp.domain.locations import MAX_LOCATION_LENGTH, check_input, check_output, check_rtmp_url
 from ffrtmp.domain.media import (
     Audio,
     Channels,
@@ -25,11 +25,13 @@ from ffrtmp.domain.media import (
 )
 from ffrtmp.domain.parameters import JobParameters
 from ffrtmp.domain.spec import Limits
-from ffrtmp.schemas.base import CodecName, FrameRate, Seconds, Wire, text_of
+from ffrtmp.schemas.base import MAX_COUNT, MAX_WORD, CodecName, FrameRate, Seconds, Wire, text_of
 
 MAX_TRACKS = 32
-BitRate = Annotated[StrictStr, text_of(bits_per_second)]
-Resolution = Annotated[StrictStr, text_of(FrameSize.parse)]
+LOCATION = Field(max_length=MAX_LOCATION_LENGTH)
+BitRate = Annotated[StrictStr, Field(max_length=MAX_WORD), text_of(bits_per_second)]
+Resolution = Annotated[StrictStr, Field(max_length=MAX_WORD), text_of(FrameSize.parse)]
+Crf = Annotated[StrictInt, Field(ge=-MAX_COUNT, le=MAX_COUNT)]
 TrackNumber = Annotated[StrictInt, Field(ge=1, le=MAX_TRACKS)]
 
 
@@ -57,12 +59,12 @@ class ResourceLimits(Wire):
 class RenditionAsked(Wire):
     """One of several pictures made from one decode."""
 
-    name: StrictStr | None = None
+    name: Annotated[StrictStr, Field(max_length=MAX_WORD)] | None = None
     """Names its file or folder; none takes its height, ``720p``."""
     resolution: Resolution
     bitrate: BitRate | None = None
     max_bitrate: BitRate | None = None
-    crf: StrictInt | None = None
+    crf: Crf | None = None
     fps: FrameRate | None = None
 
     def to_domain(self) -> AskedRendition:
@@ -80,12 +82,12 @@ class RenditionAsked(Wire):
 class Parameters(Wire):
     """What to do with the media; anything left out follows the scenario, then the defaults."""
 
-    input: Annotated[StrictStr, text_of(check_input)] | None = None
+    input: Annotated[StrictStr, LOCATION, text_of(check_input)] | None = None
     """Path on the node, or a URL of http(s) or s3; for streams also of rtmp(s) or srt; none makes
     a labelled test source."""
     loop: StrictBool = False
     """Stream the file again and again."""
-    output: Annotated[StrictStr, text_of(check_output)] | None = None
+    output: Annotated[StrictStr, LOCATION, text_of(check_output)] | None = None
     """Path or URL (http PUT, s3) ending in .mp4, .mkv or .webm, or that of a folder where several
     files are made; none puts it in the node's output folder."""
     container: Container | None = None
@@ -95,7 +97,7 @@ class Parameters(Wire):
     """Ceiling over a buffer of two seconds: of a crf, or of a bitrate that may vary."""
     two_pass: StrictBool = False
     preset: Preset | None = None
-    crf: StrictInt | None = None
+    crf: Crf | None = None
     resolution: Resolution | None = None
     fit: Fit | None = None
     """``pad`` makes the very size with bars, ``inside`` a picture that fits into it without."""
@@ -114,12 +116,14 @@ class Parameters(Wire):
     ) = None
     """Numbers of the source's tracks, from 1; none keeps all."""
     audio_channels: Channels = Channels.KEEP
-    audio_bitrate: Annotated[StrictStr, text_of(audio_bits_per_second)] | None = None
+    audio_bitrate: (
+        Annotated[StrictStr, Field(max_length=MAX_WORD), text_of(audio_bits_per_second)] | None
+    ) = None
     subtitles: Subtitles = Subtitles.AUTO
     hardware: Hardware = Hardware.AUTO
     output_mode: OutputMode | None = None
     """``file`` unless the scenario is a ladder, which makes ``hls``."""
-    rtmp_url: Annotated[StrictStr, text_of(check_rtmp_url)] | None = None
+    rtmp_url: Annotated[StrictStr, LOCATION, text_of(check_rtmp_url)] | None = None
     """Where ``output_mode: rtmp`` publishes; one node at a time does."""
     overwrite: StrictBool = False
     verify: Verify = Verify.PROBE
