@@ -22,6 +22,7 @@ from ffrtmp.config.exposed import exposed
 from ffrtmp.config.places import why_unusable
 from ffrtmp.domain.errors import Unavailable
 from ffrtmp.hangup import Hangups
+from ffrtmp.logs import log_to_stderr
 from ffrtmp.metrics import PortInUse
 from ffrtmp.parts import LOOPBACK, PART_VARIABLE, local_host, master_parts
 from ffrtmp.supervisor import REFUSED, StartFailed, Supervisor, stop_on_signals
@@ -30,7 +31,6 @@ from ffrtmp.tls import TlsFileError
 FAILED = 1
 MTLS_HEALTH_PORT = 8081
 """Of /health where clients without a certificate cannot reach the API."""
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 NO_KEY = """\
 ########################################################################
 # NO API KEY IS SET. Whoever reaches this port can run jobs, read every
@@ -217,9 +217,7 @@ def url_of(settings: MasterSettings) -> str:
 
 def configure_logging() -> None:
     """Everything to stderr. Celery's lines per message would be most of control's log."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=LOG_FORMAT)
-    for name in ("celery.worker", "celery.app.trace", "celery.beat", "httpx", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    log_to_stderr("celery.worker", "celery.app.trace", "celery.beat", "httpx", "alembic")
 
 
 def _claim_port(host: str, port: int, flag: str) -> int:

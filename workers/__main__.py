@@ -7,8 +7,9 @@ import sys
 from pydantic import ValidationError
 
 from ffrtmp.config import INSECURE, WorkerSettings
+from ffrtmp.logs import log_to_stderr
 from ffrtmp.tls import TlsFileError
-from workers.agent import Agent, log_to_stderr, take_signals
+from workers.agent import Agent, take_signals
 from workers.errors import EXIT_FAILED, AgentError, NoEncoder
 from workers.ffmpeg.binary import FfmpegMissing, find_ffmpeg
 from workers.identity import load_or_create, open_state_folder
@@ -20,7 +21,7 @@ def main() -> int:
     """Run an agent until it is told to stop; the exit code."""
     # Until there is something to drain, Ctrl-C simply ends the process.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    log_to_stderr()
+    log_to_stderr("httpx", "botocore", "boto3", "s3transfer")
     try:
         settings = WorkerSettings.from_environment(os.environ)
         if settings.tls.insecure_skip_tls_verification:

@@ -6,7 +6,6 @@ import logging
 import os
 import queue
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -367,14 +366,3 @@ def take_signals(agent: Agent) -> None:
     """SIGTERM and SIGINT drain, a second one skips the wait; SIGHUP (a closed terminal) drains."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: agent.tell(signal.Signals(received)))
-
-
-def log_to_stderr() -> None:
-    """One line per record."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    for chatty in ("httpx", "botocore", "boto3", "s3transfer"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -138,10 +138,21 @@ async def _prove_alive(farm: Farm, seconds: float) -> None:
 async def _serve(app: FastAPI, settings: MasterSettings, tls: "ServedTls | None") -> None:
     limits = with_open_files(settings.limits)
     metrics: MasterMetrics = app.state.metrics
-    guard = Guard(limits=limits, count=lambda reason: metrics.refused.labels(reason=reason).inc())
+
+    def count(reason: str) -> None:
+        metrics.refused.labels(reason=reason).inc()
+
+    guard, aside = (Guard(limits=limits, count=count) for _ in range(2))
     servers = [uvicorn.Server(_config(app, settings, guard, tls))]
     if settings.health_port is not None:
-        plain = uvicorn.Config(health_app(), port=settings.health_port, log_level="warning")
+        plain = uvicorn.Config(
+            health_app(),
+            port=settings.health_port,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            **guarded(aside),
+        )
         servers.append(uvicorn.Server(plain))
     _reread_on_hangup(tls)
     watching = None if tls is None else asyncio.create_task(tls.watch())
@@ -157,7 +168,9 @@ def _config(
         app,
         host=settings.host,
         port=settings.port,
+        log_config=None,
         log_level="warning",
+        access_log=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         server_header=False,

@@ -51,7 +51,9 @@ class LimitedMaster(Master):
 
     def serves(self) -> bool:
         """Whether somebody else is answered."""
-        return httpx.get(f"{self.url}/health", timeout=10).status_code == httpx.codes.OK
+        headers = {"Authorization": f"Bearer {KEY}"}
+        answer = httpx.get(f"{self.url}/health", headers=headers, timeout=10)
+        return answer.status_code == httpx.codes.OK
 
     def samples(self) -> dict[str, float]:
         """Every series of /metrics."""
@@ -62,6 +64,11 @@ class LimitedMaster(Master):
     def refused(self, reason: str) -> float:
         """How often it has refused for this reason."""
         return self.samples()[f'ffrtmp_master_refused_total{{reason="{reason}"}}']
+
+    def close(self) -> None:
+        """End it."""
+        self.http.close()
+        super().close()
 
     def is_alone(self) -> bool:
         """Whether all connections but this test's own are gone."""
