@@ -17,8 +17,8 @@ class LimitedMaster(Master):
     """Its head, body and write timeouts are a second or two."""
 
     def __init__(self, folder: Path, **limits: Any) -> None:
-        short = {"head_timeout": 1.5, "body_timeout": 1.5, "write_timeout": 2.0}
-        super().__init__(folder, metrics_port=free_port(), limits=short | limits)
+        short = {"head_timeout": 1.5, "body_timeout": 1.5, "write_timeout": 5.0}
+        super().__init__(folder, metrics_port=free_port(), node_timeout=120, limits=short | limits)
         self.http = httpx.Client(
             base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30
         )
@@ -81,3 +81,9 @@ class LimitedMaster(Master):
             base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30
         )
         wait_until(self.is_alone, what="connections to end")
+
+    def node(self, address: str) -> tuple[str, httpx.Client]:
+        """A node's id, and a client that speaks for it."""
+        answer = self.http.post("/nodes/register", json={"address": address}).json()
+        headers = {"Authorization": f"Bearer {answer['node_token']}"}
+        return answer["id"], httpx.Client(base_url=self.url, headers=headers, timeout=30)

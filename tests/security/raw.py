@@ -54,3 +54,31 @@ def is_cut_off(connection: socket.socket) -> bool:
     except OSError:
         return True
     return False
+
+
+def takes_no_more(connection: socket.socket, drip: bytes) -> bool:
+    """Whether a connection is at its end, after these bytes more."""
+    try:
+        connection.send(drip, socket.MSG_NOSIGNAL)
+    except OSError:
+        return True
+    return is_cut_off(connection) if not drip else False
+
+
+def sent_until_refused(sender: socket.socket, piece: bytes, *, once: bool = False) -> int:
+    """The answer to a stream of pieces that only a refusal ends."""
+    sender.settimeout(0.01)
+    said = b""
+    for _ in range(1 if once else 16_384):
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            sender.sendall(piece)
+        try:
+            said += sender.recv(4096)
+        except TimeoutError:
+            pass
+        except ConnectionError:
+            break
+        if said:
+            break
+    sender.settimeout(10)
+    return int(said.split()[1]) if said else status_of(sender)

@@ -2,7 +2,8 @@
 
 import contextlib
 import json
-import socket
+import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,13 +11,27 @@ import httpx
 import pytest
 
 from tests.security.limits_target import LimitedMaster
-from tests.security.raw import AUTHORIZED, asked, connected, is_cut_off, many, status_of
+from tests.security.raw import (
+    AUTHORIZED,
+    asked,
+    connected,
+    is_cut_off,
+    many,
+    sent_until_refused,
+    status_of,
+    takes_no_more,
+)
 from tests.waiting import wait_until
 
 CONNECTIONS = 1_100
 GROWTH_MEBIBYTES = 48.0
 """What a Python process keeps of a moment's work; an attack that is held is far beyond it."""
 NODE_BODY = {"epoch": 1, "seq": 1}
+JOB = {"scenario": "720p"}
+OF_NODE, OF_STRANGER = 100, 500
+"""Requests a minute."""
+PENDING = 30
+FOLLOWERS = 100
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +39,11 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LimitedMaster]
     master = LimitedMaster(
         tmp_path_factory.mktemp("limits"),
         connections_per_address=CONNECTIONS,
-        anonymous_requests_per_minute=3_000,
+        node_requests_per_minute=OF_NODE,
+        anonymous_requests_per_minute=OF_STRANGER,
+        pending_jobs_per_key=PENDING,
+        followers=FOLLOWERS + 10,
+        followers_per_key=FOLLOWERS,
     )
     try:
         yield master
@@ -36,12 +55,6 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LimitedMaster]
 def master(limited: LimitedMaster) -> LimitedMaster:
     limited.settle()
     return limited
-
-
-def registered(master: LimitedMaster, address: str) -> tuple[str, dict[str, str]]:
-    """A node's id, and the header that speaks for it."""
-    answer = master.http.post("/nodes/register", json={"address": address}).json()
-    return answer["id"], {"Authorization": f"Bearer {answer['node_token']}"}
 
 
 def test_thousand_idle_connections_hinder_nobody_and_are_ended(master: LimitedMaster) -> None:
@@ -62,16 +75,17 @@ def test_connections_beyond_those_of_one_address_are_answered_429(master: Limite
     wait_until(master.serves, what="room for others again")
 
 
-@pytest.mark.parametrize("drip", [b"X-Drip: 1\r\n", b"\r\n", b""])
-def test_head_that_never_ends_is_cut_off(master: LimitedMaster, drip: bytes) -> None:
-    with many(master.port, 20) as slow:
+def test_head_that_never_ends_is_cut_off(master: LimitedMaster) -> None:
+    drips = [b"X-Drip: 1\r\n", b"\r\n", b""] * 10
+    with many(master.port, len(drips)) as slow:
         for one in slow:
             one.sendall(b"GET /health HTTP/1.1\r\n")
 
-        def dripped() -> bool:
-            return all(is_cut_off_by(one, drip) for one in slow)
+        def are_cut_off() -> bool:
+            ends = [takes_no_more(one, drip) for one, drip in zip(slow, drips, strict=True)]
+            return all(ends)
 
-        wait_until(dripped, seconds=15, what="the end of slow heads")
+        wait_until(are_cut_off, seconds=15, what="the end of slow heads")
 
     assert master.serves()
 
@@ -104,7 +118,7 @@ def test_body_without_a_right_credential_is_not_read(master: LimitedMaster) -> N
     with connected(master.port) as stranger:
         stranger.sendall(head)
 
-        assert status_of(stranger) == 401
+        assert status_of(stranger) in (401, 429)
         wait_until(lambda: is_cut_off(stranger), what="an end of what nobody reads")
 
 
@@ -124,35 +138,38 @@ def test_gigabyte_of_anything_is_answered_413_and_not_kept(
 
 
 def test_each_route_takes_what_it_has_use_for(master: LimitedMaster) -> None:
-    node_id, speaks = registered(master, "sizes")
+    node_id, speaks = master.node("sizes")
     sizes = {
         "/claims": (speaks, 64),
         f"/nodes/{node_id}/heartbeat": (speaks, 1024),
-        "/jobs": ({}, 256),
-        "/jobs/batch": ({}, 4096),
-        "/nodes/register": ({}, 1024),
-        "/queues/live/pause": ({}, 64),
+        "/jobs": (master.http, 256),
+        "/jobs/batch": (master.http, 4096),
+        "/nodes/register": (master.http, 1024),
+        "/queues/live/pause": (master.http, 64),
         "/results": (speaks, 8192),
     }
 
-    for path, (headers, kibibytes) in sizes.items():
-        sent = {"Content-Type": "application/json"} | headers
-        for size, status in ((kibibytes << 10, 422), ((kibibytes << 10) + 1, 413)):
-            body = b'"' + b"x" * (size - 2) + b'"'
-            assert master.http.post(path, content=body, headers=sent).status_code == status, path
+    with speaks:
+        for path, (http, kibibytes) in sizes.items():
+            for size, status in ((kibibytes << 10, 422), ((kibibytes << 10) + 1, 413)):
+                body = b'"' + b"x" * (size - 2) + b'"'
+                sent = {"Content-Type": "application/json"}
+                assert http.post(path, content=body, headers=sent).status_code == status, path
 
 
 def test_heartbeat_of_a_hundred_thousand_attempts_is_refused_and_changes_nothing(
     master: LimitedMaster,
 ) -> None:
-    node_id, speaks = registered(master, "many-attempts")
+    node_id, speaks = master.node("many-attempts")
     one = {"job_id": "0198c0de-0000-7000-8000-000000000001", "attempt": 1}
-    path = f"/nodes/{node_id}/heartbeat"
 
-    short = master.http.post(path, json=NODE_BODY | {"attempts": [{}] * 100_000}, headers=speaks)
-    whole = master.http.post(path, json=NODE_BODY | {"attempts": [one] * 100_000}, headers=speaks)
-    refused = [short.status_code, whole.status_code]
-    after = master.http.post(path, json=NODE_BODY | {"attempts": [one]}, headers=speaks)
+    def beat(*attempts: dict[str, Any]) -> httpx.Response:
+        body = NODE_BODY | {"attempts": attempts}
+        return speaks.post(f"/nodes/{node_id}/heartbeat", json=body)
+
+    with speaks:
+        refused = [beat(*[{}] * 100_000).status_code, beat(*[one] * 100_000).status_code]
+        after = beat(one)
 
     assert refused == [422, 413]
     assert after.json()["attempts"] == [one | {"order": "gone"}]
@@ -198,18 +215,6 @@ def test_head_that_is_too_large_is_refused(
         assert sent_until_refused(sender, f"GET {path} HTTP/1.1\r\n".encode(), once=True) == status
 
 
-def test_client_that_never_reads_its_answers_is_cut_off(master: LimitedMaster) -> None:
-    many_answers = asked("GET", "/openapi.json", "Host: farm\r\n") * 20
-    before = master.refused("unread")
-
-    with many(master.port, 10, reads_little=True) as unread:
-        for one in unread:
-            one.sendall(many_answers)
-
-        wait_until(lambda: master.refused("unread") == before + 10, what="ten cut off")
-        assert master.serves()
-
-
 def test_what_is_no_http_is_refused_without_a_line_in_the_log(master: LimitedMaster) -> None:
     lines = len(master.text().splitlines())
     for nonsense in (
@@ -229,6 +234,7 @@ def test_ten_thousand_paths_make_no_series_no_lines_and_no_memory(master: Limite
     master.http.get("/warm")
     series, lines = set(master.samples()), len(master.text().splitlines())
     before = master.memory_mebibytes()
+    statuses: list[bytes] = []
     for number in range(10_000 // 100):
         with connected(master.port) as one:
             paths = (f"/p%0A{number}/{piece}%0D%0AERROR%20forged" for piece in range(99))
@@ -238,8 +244,11 @@ def test_ten_thousand_paths_make_no_series_no_lines_and_no_memory(master: Limite
             said = b""
             while more := one.recv(65_536):
                 said += more
-            assert said.count(b"HTTP/1.1 404 ") + said.count(b"HTTP/1.1 429 ") == 100
+            statuses += re.findall(rb"HTTP/1.1 ([0-9]+) ", said)
 
+    assert Counter(statuses).keys() == {b"404", b"429"}
+    assert len(statuses) == 10_000
+    assert master.http.get("/jobs").status_code == 200
     assert set(master.samples()) == series
     assert len(master.text().splitlines()) == lines
     assert master.memory_mebibytes() - before < GROWTH_MEBIBYTES
@@ -247,11 +256,12 @@ def test_ten_thousand_paths_make_no_series_no_lines_and_no_memory(master: Limite
 
 def test_words_of_clients_make_no_line_of_their_own(master: LimitedMaster) -> None:
     forged = "\n2026-01-01 00:00:00,000 ERROR ffrtmp: forged\r\x1b[31m"
-    node_id, speaks = registered(master, "forger")
+    node_id, speaks = master.node("forger")
     body = {"address": "forger-2", "type": forged[:32], "version": forged[:64]}
     master.http.post("/nodes/register", json=body)
     beat = NODE_BODY | {"load": {forged: forged}, "clock_skew_seconds": 1e6}
-    master.http.post(f"/nodes/{node_id}/heartbeat", json=beat, headers=speaks)
+    with speaks:
+        assert speaks.post(f"/nodes/{node_id}/heartbeat", json=beat).status_code == 200
     for path in ("/jobs/x%0Aforged", "/nodes/forged%0D%0Aforged/drain", "/queues/a%0Aforged/pause"):
         master.http.post(path, json={"reason": forged})
     master.http.post(f"/nodes/{node_id}/drain", json={"reason": forged})
@@ -263,28 +273,98 @@ def test_words_of_clients_make_no_line_of_their_own(master: LimitedMaster) -> No
     assert "\x1b" not in master.text()
 
 
-def is_cut_off_by(connection: socket.socket, drip: bytes) -> bool:
-    try:
-        connection.send(drip, socket.MSG_NOSIGNAL)
-    except OSError:
-        return True
-    return is_cut_off(connection) if not drip else False
+def test_node_that_asks_without_end_is_told_to_wait_and_others_are_served(
+    master: LimitedMaster,
+) -> None:
+    _, greedy = master.node("greedy")
+    modest, polite = master.node("polite")
+    with greedy, polite:
+        answer = greedy.post("/claims", json={})
+        for _ in range(3 * OF_NODE):
+            if (answer := greedy.post("/claims", json={})).status_code == 429:
+                break
+
+        assert answer.json()["error"]["code"] == "too_many_requests"
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert polite.post(f"/nodes/{modest}/heartbeat", json=NODE_BODY).status_code == 200
+    assert master.http.get("/queues").status_code == 200
 
 
-def sent_until_refused(sender: socket.socket, piece: bytes, *, once: bool = False) -> int:
-    """The answer to a stream of pieces that only a refusal ends."""
-    sender.settimeout(0.01)
-    said = b""
-    for _ in range(1 if once else 16_384):
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            sender.sendall(piece)
-        try:
-            said += sender.recv(4096)
-        except TimeoutError:
-            pass
-        except ConnectionError:
-            break
-        if said:
-            break
-    sender.settimeout(10)
-    return int(said.split()[1]) if said else status_of(sender)
+def test_jobs_beyond_the_room_of_a_key_are_refused_with_the_numbers(
+    master: LimitedMaster,
+) -> None:
+    with filled(master):
+        one_more = master.http.post("/jobs", json=JOB)
+        error = one_more.json()["error"]
+
+        assert (one_more.status_code, error["code"]) == (429, "queue_full")
+        assert f"{PENDING} jobs of this key wait already, at most {PENDING}" in error["message"]
+        assert int(one_more.headers["Retry-After"]) >= 1
+        assert len(pending(master)) == PENDING
+    submitted(master)
+
+
+@contextlib.contextmanager
+def filled(master: LimitedMaster) -> Iterator[None]:
+    """As many jobs wait as may; at the end none does."""
+    for job in pending(master):
+        master.http.post(f"/jobs/{job}/cancel")
+    batch = {"jobs": [JOB] * PENDING}
+    wait_until(lambda: master.http.post("/jobs/batch", json=batch).is_success, what="room")
+    yield
+    for job in pending(master):
+        master.http.post(f"/jobs/{job}/cancel")
+
+
+def pending(master: LimitedMaster) -> list[str]:
+    answer = master.http.get("/jobs", params={"limit": 1000, "status": "pending"})
+    return [job["id"] for job in answer.json()["jobs"]]
+
+
+def submitted(master: LimitedMaster) -> None:
+    wait_until(lambda: master.http.post("/jobs", json=JOB).is_success, what="room for a job")
+
+
+def running_with_a_long_log(master: LimitedMaster) -> str:
+    """A job whose log has nearly a mebibyte."""
+    node_id, speaks = master.node("talkative")
+    submitted(master)
+    with speaks:
+        asks = {"node_id": node_id, "epoch": 1, "claim_id": "d" * 16}
+        lease = speaks.post("/claims", json=asks).json()
+        text = "".join(f"{number:07} says what it does\n" for number in range(38_000))
+        body = {"lease": lease["lease"], "offset": 0, "text": text}
+        assert speaks.post(f"/attempts/{lease['job_id']}/1/logs", json=body).is_success
+    return str(lease["job_id"])
+
+
+def test_hundred_that_never_read_are_cut_off_and_one_more_is_told_to_wait(
+    master: LimitedMaster,
+) -> None:
+    job = running_with_a_long_log(master)
+    follow = asked("GET", f"/jobs/{job}/logs?follow=1")
+    long_answers = asked("GET", "/openapi.json") * 20
+    before, cut_off = master.memory_mebibytes(), master.refused("unread")
+
+    with contextlib.ExitStack() as unread:
+        followers = [
+            unread.enter_context(connected(master.port, reads_little=True))
+            for _ in range(FOLLOWERS)
+        ]
+        for one in followers:
+            one.sendall(follow)
+        with connected(master.port) as one_more:
+            assert {one.recv(12) for one in followers} == {b"HTTP/1.1 200"}
+            one_more.sendall(follow)
+            assert status_of(one_more) == 429
+        for _ in range(10):
+            one = unread.enter_context(connected(master.port, reads_little=True))
+            one.sendall(long_answers)
+        assert master.http.get(f"/jobs/{job}").json()["status"] == "running"
+        assert master.memory_mebibytes() - before < GROWTH_MEBIBYTES
+
+        all_of_them = cut_off + FOLLOWERS + 10
+        wait_until(lambda: master.refused("unread") == all_of_them, what="the end of all")
+        with connected(master.port) as one_that_reads:
+            one_that_reads.sendall(follow)
+            assert status_of(one_that_reads) == 200
