@@ -79,10 +79,12 @@ def _api_part(settings: MasterSettings) -> Part:
 
 def _own_part(only: Literal["control", "beat"], settings: MasterSettings) -> Part:
     alone = settings.model_copy(update={"only": only, "metrics_port": None, "health_port": None})
+    unused = ("api_key", "flower_password", "flower_broker", "node_broker")
+    needed = _without(alone, *unused, *(("db",) if only == "beat" else ()))
     return Part(
         name=only,
         argv=python_module("ffrtmp.master"),
-        environment=_environment(alone),
+        environment=_environment(needed),
         stage=MASTER_STAGE,
     )
 
@@ -91,11 +93,17 @@ def _environment(settings: MasterSettings) -> dict[str, str]:
     return child_environment(settings) | {PART_VARIABLE: "1"}
 
 
+def _without(settings: MasterSettings, *names: str) -> MasterSettings:
+    """For a part that has no use for them: what a process has not, nobody takes from it."""
+    return settings.model_copy(update=dict.fromkeys(names))
+
+
 def _flower_part(settings: MasterSettings) -> Part:
+    own = settings.model_copy(update={"broker": settings.flower_broker or settings.broker})
     return Part(
         name="flower",
         argv=python_module("ffrtmp.flower"),
-        environment=child_environment(settings),
+        environment=child_environment(_without(own, "api_key", "db", "node_broker")),
         stage=MASTER_STAGE,
     )
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import URL
+from starlette.types import Scope
 
 from ffrtmp import __version__, bootstrap, telemetry
 from ffrtmp.api import attempts, errors, events, health, jobs, keys, nodes, queues
@@ -32,6 +34,9 @@ from ffrtmp.services.farm import Farm
 
 if TYPE_CHECKING:
     from ffrtmp.tls.serving import ServedTls
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +116,17 @@ def _trace(app: FastAPI, endpoint: str) -> None:
 
     telemetry.start_tracing("ffrtmp-master", endpoint=endpoint)
     telemetry.instrument_celery()
-    FastAPIInstrumentor.instrument_app(app, excluded_urls="health,ready", exclude_spans=["send"])
+    FastAPIInstrumentor.instrument_app(
+        app,
+        excluded_urls="health,ready",
+        exclude_spans=["send"],
+        server_request_hook=_without_query,
+    )
+
+
+def _without_query(span: "Span", scope: Scope) -> None:
+    # Who puts a key there is refused; it must not lie in the traces all the same.
+    span.set_attribute("http.url", str(URL(scope=scope).replace(query="")))
 
 
 def _served_tls(settings: MasterSettings, metrics: MasterMetrics) -> "ServedTls | None":

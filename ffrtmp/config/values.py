@@ -72,8 +72,11 @@ def _is_database_url(value: str) -> bool:
 
 
 def _network(value: object) -> object:
-    if not isinstance(value, str):
+    if isinstance(value, IPv4Network | IPv6Network):
         return value
+    if not isinstance(value, str):
+        # YAML reads no as false, which ipaddress would count as 0.0.0.0.
+        raise ValueError("is a network such as 10.0.0.0/8 or fd00::/8")
     try:
         return ip_network(value.strip())
     except ValueError as error:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -76,9 +76,13 @@ class Store:
             self._writer = self._reader = _postgresql_engine(self.url)
 
     def make_room(self) -> None:
-        """Make the folder of a SQLite file, for its owner alone."""
+        """Make a SQLite file and its folder, for their owner alone; its journals are as it is."""
         if self.is_sqlite and self.url.database:
-            Path(self.url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = Path(self.url.database)
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not file.exists():
+                with suppress(OSError):  # who opens it says why it cannot be
+                    file.touch(mode=0o600)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:

@@ -157,6 +157,8 @@ def test_agent_hands_its_settings_on_in_the_environment_alone(
         ("worker: {queues: [LIVE]}", "worker.queues.0"),
         ("worker: {address: ''}", "worker.address"),
         ("worker: {allow_networks: [10.0.0.1/8]}", "worker.allow_networks.0: 10.0.0.1/8 has host"),
+        ("worker: {allow_networks: [no]}", "worker.allow_networks.0: is a network such as"),
+        ("worker: {allow_networks: [10]}", "worker.allow_networks.0: is a network such as"),
         ("worker: {allow_networks: [inside]}", "give a network such as 10.0.0.0/8"),
         ("worker: {master_url: 'host:8080'}", "worker.master_url"),
         ("master: {port: 1, port: 2}", "'port' is given twice"),
