@@ -34,6 +34,7 @@ def policy(settings: MasterSettings) -> FarmPolicy:
         max_wait_seconds=settings.max_wait,
         preempts_batch=settings.preempt == "batch",
         retention_seconds=settings.retention,
+        max_nodes=settings.limits.nodes,
         max_pending=settings.limits.pending_jobs,
         max_pending_per_owner=settings.limits.pending_jobs_per_key,
     )

@@ -18,7 +18,7 @@ from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.node import NodeStatus
 
 REFUSALS = (
-    *("too_many_requests", "queue_full", "too_large", "too_slow"),
+    *("too_many_requests", "queue_full", "farm_full", "too_large", "too_slow"),
     *("connections", "malformed", "head", "leftover", "unread"),
 )
 """Codes of answers, and why connections are not taken or cut off."""

@@ -25,6 +25,8 @@ class Limits(Settings):
     pending_jobs: Many = 2_000_000
     """Pending jobs of the farm; a submit beyond is refused."""
     pending_jobs_per_key: Many = 200_000
+    nodes: Many = 10_000
+    """That may be registered, offline ones included."""
     connections: Many = 4_000
     connections_per_address: Many = 1_000
     """Agents keep three connections each; all behind one NAT or proxy have one address."""

@@ -20,7 +20,8 @@ FarmError
 ├── TooLarge                more bytes than the farm has use for
 ├── TooSlow                 a body that does not come
 ├── TooMany                 more requests than one may make; ask again later
-│   └── QueueFull           more pending jobs than one may have
+│   ├── QueueFull           more pending jobs than one may have
+│   └── FarmFull            more nodes than the farm may have
 └── Unavailable             database or broker does not answer; ask again
     └── StorageFull         the database has no space left
 """
@@ -168,6 +169,12 @@ class QueueFull(TooMany):
     """More pending jobs than the key, or the farm, may have."""
 
     code = "queue_full"
+
+
+class FarmFull(TooMany):
+    """More nodes than the farm may have."""
+
+    code = "farm_full"
 
 
 class Unavailable(FarmError):  # noqa: N818

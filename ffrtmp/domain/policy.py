@@ -35,6 +35,7 @@ class FarmPolicy:
 
     max_pending: int | None = None
     """Pending jobs of all owners that a submit may lead to; None for any number."""
+    max_nodes: int | None = None
     max_pending_per_owner: int | None = None
 
     def stall_after(self, queue: Queue) -> float:

@@ -12,6 +12,7 @@ from ffrtmp.domain.attempt import Attempt, AttemptProgress, Order, Outcome
 from ffrtmp.domain.breaker import WHOLE_NODE
 from ffrtmp.domain.errors import (
     AddressTaken,
+    FarmFull,
     Forbidden,
     NodeHasWork,
     NotFound,
@@ -26,6 +27,7 @@ from ffrtmp.services.endings import Ending, end_attempt
 from ffrtmp.services.room import canaries_due
 from ffrtmp.store.engine import Transaction
 
+FULL_SECONDS = 60.0
 log = logging.getLogger(__name__)
 
 KEPT = (Order.GO_ON, Order.PAUSE)
@@ -85,7 +87,7 @@ class NodeService:
 
         The same ``registration_id`` again changes nothing and is answered the same. AddressTaken
         for another identity at the address, Forbidden for a wrong token, StaleEpoch for one that
-        comes later than a newer one.
+        comes later than a newer one, FarmFull for one node too many.
         """
         try:
             return self._register(said)
@@ -207,12 +209,21 @@ class NodeService:
     def _begin_epoch(self, tx: Transaction, said: Registration, *, is_new: bool) -> None:
         now, farm_seconds = self._context.now(), self._context.farm_seconds(tx)
         if is_new:
+            self._check_room(tx)
             tx.nodes.insert(said, farm_seconds=farm_seconds, now=now)
         else:
             tx.nodes.register_again(said, farm_seconds=farm_seconds, now=now)
             self._lose_unnamed(tx, said)
         node = _found(tx, said.node_id)
         tx.events.append(self._event(EventKind.NODE_REGISTERED, node, epoch=node.epoch))
+
+    def _check_room(self, tx: Transaction) -> None:
+        most = self._context.policy.max_nodes
+        if most is not None and tx.nodes.count() >= most:
+            raise FarmFull(
+                f"the farm has {most} nodes, and no more may register; remove some",
+                retry_after_seconds=FULL_SECONDS,
+            )
 
     def _lose_unnamed(self, tx: Transaction, said: Registration) -> None:
         for attempt in tx.attempts.live_on(said.node_id):

@@ -49,6 +49,10 @@ class Nodes:
         """All nodes by name."""
         return self._all(sa.select(nodes).order_by(nodes.c.name, nodes.c.id))
 
+    def count(self) -> int:
+        """How many nodes there are."""
+        return int(self._db.execute(sa.select(sa.func.count()).select_from(nodes)).scalar_one())
+
     def accepting(self, *, limit: int) -> Sequence[Node]:
         """Nodes that may be given work, at most ``limit``, the latest heard first."""
         query = (

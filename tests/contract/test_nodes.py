@@ -5,11 +5,20 @@ import threading
 import pytest
 
 from ffrtmp.domain.attempt import Order, Outcome
-from ffrtmp.domain.errors import AddressTaken, Forbidden, NodeHasWork, NotFound, StaleEpoch
+from ffrtmp.domain.errors import (
+    AddressTaken,
+    FarmFull,
+    Forbidden,
+    NodeHasWork,
+    NotFound,
+    StaleEpoch,
+)
 from ffrtmp.domain.event import EventKind
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.node import NodeStatus
+from ffrtmp.domain.policy import FarmPolicy
 from ffrtmp.services.attempts import Grant
+from ffrtmp.store.engine import Store
 from tests import builders
 from tests.fakes import FakeWorld
 
@@ -279,3 +288,19 @@ def test_offline_node_is_back_with_its_next_heartbeat(world: FakeWorld) -> None:
         EventKind.NODE_OFFLINE,
         EventKind.NODE_ONLINE,
     ]
+
+
+def test_node_beyond_the_room_of_the_farm_is_refused_and_known_ones_come_back(
+    store: Store,
+) -> None:
+    world = FakeWorld.over(store, FarmPolicy(max_nodes=2))
+    for name in ("node-1", "node-2"):
+        world.farm.nodes.register(builders.registration(name))
+
+    with pytest.raises(FarmFull, match="remove some"):
+        world.farm.nodes.register(builders.registration("node-3"))
+    world.farm.nodes.register(builders.registration("node-1"))
+    world.farm.nodes.remove("node-2")
+    world.farm.nodes.register(builders.registration("node-3"))
+
+    assert {view.node.id for view in world.farm.nodes.list()} == {"node-1", "node-3"}
