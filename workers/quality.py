@@ -25,6 +25,7 @@ from workers.ffmpeg.quality import (
 )
 from workers.ffmpeg.rate_points import better, rate_of, rate_text
 from workers.ffmpeg.target import CPU
+from workers.files import open_plain
 from workers.inspection import Made
 from workers.running import Running, check_not_stopped
 
@@ -175,7 +176,7 @@ def _said(measured: Measured) -> str:
 
 def _frames(metric: Metric, path: Path) -> list[float]:
     try:
-        with path.open(encoding="utf-8") as lines:
+        with open_plain(path) as lines:
             return read_scores(metric, lines)
     except (OSError, ValueError) as error:
         raise AttemptFailed(FailureClass.ENCODER, f"no {metric} was written: {error}") from error

@@ -34,6 +34,7 @@ from workers.ffmpeg.child import MINIMAL_ENVIRONMENT, UNCONFINED, Confinement
 from workers.ffmpeg.leash import EXIT_EXPIRED
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.process import FfmpegProcess, ProcessEnd
+from workers.files import open_plain
 from workers.ledger import Held
 from workers.limits.attempt import Limiter
 from workers.limits.hierarchy import Controller
@@ -418,6 +419,18 @@ def run(node: Node, box: Box, claim: ClaimAnswer) -> ResultRequest:
     (body,) = node.master.said("report")
     assert isinstance(body, ResultRequest)
     return body
+
+
+@pytest.mark.parametrize("trick", ["ln -s /etc/passwd vmaf", "mkfifo vmaf"])
+def test_what_is_left_in_the_place_of_a_log_is_not_followed(
+    closed: Box, tmp_path: Path, trick: str
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with closed.around(Places(scratch=scratch), has_network=False) as view:
+        ran(view, f'cd "$1" && {trick}', scratch)
+        with pytest.raises(OSError, match=r"symbolic links|is not a file"):
+            open_plain(scratch / "vmaf")
 
 
 def test_account_that_is_not_there_or_is_root_is_no_media_user() -> None:

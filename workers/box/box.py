@@ -55,7 +55,7 @@ class Box:
 
         What they write is the agent's again afterwards. AttemptFailed, OSError.
         """
-        with lent(places.written, self.user), self._view(places, has_network=has_network) as view:
+        with lent(places, self.user), self._view(places, has_network=has_network) as view:
             yield view
 
     def empty(self) -> AbstractContextManager[View]:

@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Final
 
 from ffrtmp.domain.retry import FailureClass
 from workers.box.user import MediaUser
+from workers.box.view import Places
 from workers.digests import OddFolder
 from workers.errors import AttemptFailed
 
@@ -34,18 +35,20 @@ class Owner:
 
 
 @contextmanager
-def lent(paths: Iterable[Path], user: MediaUser | None) -> Iterator[None]:
-    """Files and folders of the agent that are the user's within the block.
+def lent(places: Places, user: MediaUser | None) -> Iterator[None]:
+    """What an attempt writes is the user's within the block.
 
-    Afterwards, unless the block failed, they are the agent's again with all that is in them, with
-    the modes they had. OddFolder where something there is neither file nor folder, or has another
-    name elsewhere; AttemptFailed where they cannot be given away.
+    Afterwards, unless the block failed, its output is the agent's again with all that is in it,
+    with the modes it had; what is in the scratch folder nobody keeps. OddFolder where something of
+    the output is neither file nor folder, or has another name elsewhere; AttemptFailed where
+    anything cannot be given away.
     """
-    owners = {} if user is None else {path: _given(path, user) for path in paths}
+    owners = {} if user is None else {path: _given(path, user) for path in places.written}
     yield
-    for path, owner in owners.items():
+    owner = None if places.output is None else owners.get(places.output)
+    if places.output is not None and owner is not None:
         with suppress(FileNotFoundError):
-            _take_back(path, owner)
+            _take_back(places.output, owner)
 
 
 def _given(path: Path, user: MediaUser) -> Owner:
