@@ -55,7 +55,7 @@ NEVER_SENT = (
     httpx.PoolTimeout,
     httpx.UnsupportedProtocol,
 )
-CUT = (httpx.RemoteProtocolError, httpx.ReadError)
+CUT = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 
 class ClientError(Exception):

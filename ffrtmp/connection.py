@@ -50,7 +50,7 @@ class Connection:
         """What may be behind an answer that did not come."""
         # A server that refuses a client's certificate cuts the connection and says nothing.
         if not self.is_secure:
-            return "if it serves HTTPS, write https://"
+            return "perhaps it serves HTTPS: write https://"
         if self.cert is None:
-            return "if it serves with --mtls, give --cert and --key"
-        return "does it still take this certificate?"
+            return "perhaps it asks for a certificate: give --cert and --key"
+        return "perhaps it no longer takes this certificate"

@@ -188,8 +188,8 @@ class AuthorityFolder:
         left = signer.certificate.not_valid_after_utc - now
         if wanted.life > left:
             raise UsageError(
-                f"--days {wanted.life.days}: the authority itself ends in {left.days} days; "
-                "ask for fewer, or make a new authority in another --dir"
+                f"{wanted.name} for {wanted.life.days} days: the authority itself ends in "
+                f"{left.days}; issue it with fewer --days, or make a new authority in another --dir"
             )
         return wanted
 

@@ -8,7 +8,6 @@ import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx
@@ -20,7 +19,7 @@ from ffrtmp.client import ClientError, Connection, MasterClient, MasterNotTruste
 from ffrtmp.domain.job import JobStatus
 from tests.certificates import DAY, Authority, Files, self_signed
 from tests.integration.agents import KEY, AgentProcess, kill_tree
-from tests.security.secured import Masters, masters, tls_socket
+from tests.security.secured import Masters, answering, masters, tls_socket
 from tests.waiting import free_port, wait_until
 
 NAMES = ("farm.example", "localhost")
@@ -94,6 +93,28 @@ def test_key_is_asked_besides_the_certificate(world: World) -> None:
     assert answer.status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("holder", "scheme", "said"),
+    [
+        ("missing", "https", "give --cert and --key"),
+        ("revoked", "https", "no longer takes this certificate"),
+        ("right", "http", "write https://"),
+    ],
+)
+def test_command_that_is_not_let_in_says_in_one_line_what_may_be_missing(
+    world: World, capsys: pytest.CaptureFixture[str], holder: str, scheme: str, said: str
+) -> None:
+    files = world.holders[holder]
+    shows = ["--cert", str(files.cert), "--key", str(files.key)] if files else []
+    url = f"{scheme}://127.0.0.1:{world.served.mtls.settings.port}"
+
+    told = run(["nodes", "list", "--master", url, "--ca", str(world.ours.ca), *shows])
+
+    out, err = capsys.readouterr()
+    assert (told, out, err.count("\n")) == (3, "", 1)
+    assert said in err
+
+
 def test_health_is_reached_without_a_certificate_on_its_own_plain_port_only(world: World) -> None:
     mtls = world.served.mtls
 
@@ -163,37 +184,6 @@ def test_new_versions_are_spoken(world: World) -> None:
 def test_versions_with_sessions_are_not_spoken_where_certificates_are_asked(world: World) -> None:
     with pytest.raises((ssl.SSLError, ConnectionResetError)):
         handshake(world, world.served.mtls.settings.port, ssl.TLSVersion.TLSv1_2)
-
-
-class Health(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body = b'{"status": "ok", "version": "1"}'
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *words: object) -> None:  # noqa: A002
-        pass
-
-
-class Quiet(HTTPServer):
-    def handle_error(self, request: object, client_address: object) -> None:
-        pass
-
-
-@contextlib.contextmanager
-def answering(context: ssl.SSLContext) -> Iterator[int]:
-    """The port of a server that shows whatever certificate this context has."""
-    with Quiet(("127.0.0.1", 0), Health) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def shown_by_a_master(world: World, what: str, folder: Path) -> Files:

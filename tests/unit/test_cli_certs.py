@@ -149,7 +149,11 @@ def test_a_file_is_shown_with_names_days_and_fingerprint(
         (["issue", "node"], 2, "has a name"),
         (["issue", "nodes", "n1"], 2, "nodes"),
         (["issue", "node", "n1", "--days", "0"], 2, "days"),
-        (["issue", "node", "n1", "--days", "3651"], 2, "--days 3651: the authority itself ends"),
+        (
+            ["issue", "node", "n1", "--days", "3651"],
+            2,
+            "n1 for 3651 days: the authority itself ends",
+        ),
         (["issue", "master", "--host", "a b"], 2, "--host 'a b'"),
         (["revoke", "nobody"], 1, "no certificate named 'nobody'"),
         (["renew", "nobody"], 1, "no certificate named 'nobody'"),
