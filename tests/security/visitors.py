@@ -7,14 +7,14 @@ from typing import Any
 
 import httpx
 
-_hosts = itertools.count(10)
+_numbers = itertools.count(1)
 
 
 class Visitor:
     """Whoever asks from an address that nobody else has used, or from a given one."""
 
     def __init__(self, url: str, *, address: str | None = None) -> None:
-        self.address = address or f"127.0.0.{next(_hosts)}"
+        self.address = address or _own_address()
         transport = httpx.HTTPTransport(local_address=self.address)
         self.http = httpx.Client(base_url=url, transport=transport, timeout=30)
 
@@ -38,6 +38,11 @@ class Visitor:
     def post(self, path: str, credential: str, json: Any = None) -> httpx.Response:
         """A POST of a JSON body."""
         return self.ask(path, credential, method="POST", json=json)
+
+
+def _own_address() -> str:
+    number = next(_numbers)
+    return f"127.1.{number >> 8}.{number & 255}"
 
 
 @contextlib.contextmanager

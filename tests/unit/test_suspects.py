@@ -1,6 +1,12 @@
 """Wrong credentials from one address: a few are let pass, then it waits, longer each time."""
 
+from fastapi import FastAPI
+
+from ffrtmp.api.app import _config
+from ffrtmp.api.connections import Guard
 from ffrtmp.api.suspects import Suspects
+from ffrtmp.config import MasterSettings
+from ffrtmp.config.limits import Limits
 from ffrtmp.domain.suspects import FREE_PER_MINUTE, LONGEST_WAIT_SECONDS, Suspect
 
 
@@ -69,3 +75,19 @@ def test_table_stays_small_and_keeps_who_was_heard_last() -> None:
 
     assert len(suspects) == 3
     assert suspects.wait_seconds("a", now=0.5) == 0.0
+
+
+def test_nobodys_word_for_an_address_counts_unless_a_proxy_is_named() -> None:
+    named = {"trusted_proxies": ["10.0.0.7/32"]}
+    alone, behind = (
+        _config(
+            FastAPI(),
+            MasterSettings.model_validate(given),
+            Guard(limits=Limits(), count=lambda _reason: None),
+            None,
+        )
+        for given in ({}, named)
+    )
+
+    assert not alone.proxy_headers
+    assert (behind.proxy_headers, behind.forwarded_allow_ips) == (True, ["10.0.0.7/32"])
