@@ -27,6 +27,7 @@ from workers.errors import AttemptFailed, AttemptStopped
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.process import ProcessIdentity
 from workers.files import discard, inode_of
+from workers.given import check_given
 from workers.inspection import bits_per_second
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.limits.attempt import Enforced, Limiter
@@ -176,6 +177,7 @@ class Runner:
 
     def _produce(self, work: Work) -> Journal:
         check_not_stopped(work.held)
+        check_given(work.claim.spec)
         if work.claim.spec.is_stream:
             return self._stream(work)
         staged = stage(work.claim, self._places, self._stores)
