@@ -78,12 +78,13 @@ def admitted_command(raw: bytes, *, commands: frozenset[str]) -> dict[str, Any]:
     """The same for a remote command, of these only."""
     found = _json(raw)
     said = _body(found, _part(found, "headers"))
-    if not isinstance(said, dict) or said.get("method") not in commands:
+    method = said.get("method") if isinstance(said, dict) else None
+    if not isinstance(method, str) or method not in commands:
         raise Refused("command")
     # A pattern is matched as a regular expression, which can be made to take for ever.
     if said.get("pattern") or said.get("matcher"):
         raise Refused("extras")
-    kept = {"method": said["method"], "arguments": {}, "destination": _names(said)}
+    kept: dict[str, Any] = {"method": method, "arguments": {}, "destination": _names(said)}
     return _message(kept | _answer_to(said), {}, "")
 
 
