@@ -83,30 +83,41 @@ def bearer(request: Request) -> str | None:
 
 
 def identify(request: Request) -> Caller | Node:
-    """Who speaks where keys are asked for. What comes from an address with wrong ones is only
-    looked at for keys and tokens that the farm made, which nobody guesses: neighbours of whoever
-    guesses go on, and the guesser hears the same of a right key as of a wrong one."""
-    address, suspects = address_of(request.scope), suspects_of(request)
-    now = time.monotonic()
-    wait_seconds = suspects.wait_seconds(address, now=now)
+    """Who speaks where keys are asked for; Unauthenticated, or TooMany.
+
+    What comes from an address with many wrong ones is looked at for keys and tokens that the farm
+    made, which nobody guesses: neighbours of whoever guesses go on. For the key of the settings it
+    is looked at in turns, and out of turn a right one is answered as a wrong one.
+    """
+    address = address_of(request.scope)
+    is_guesser = suspects_of(request).is_guesser(address)
     try:
-        return _identify(request, is_guess=wait_seconds > 0)
+        return _identify(request, is_guess=is_guesser)
     except Unauthenticated as error:
         if error.reason is Refusal.MISSING:
             if settings_of(request).api_key is None:
                 # With a key in the settings they were counted when their head came.
                 load_of(request).admit_stranger(address)
             raise
-        if wait_seconds > 0:
-            # The same for a right key that was not looked at.
-            note_refused(request, Refusal.THROTTLED)
-            raise TooMany(
-                "too many wrong credentials from this address; wait and send a right one",
-                retry_after_seconds=wait_seconds,
-            ) from error
-        suspects.note_wrong(address, now=now)
+        if is_guesser:
+            return _identify_in_turn(request, address)
+        suspects_of(request).note_wrong(address, now=time.monotonic())
         load_of(request).admit_stranger(address)
         raise
+
+
+def _identify_in_turn(request: Request, address: str) -> Caller | Node:
+    now, suspects = time.monotonic(), suspects_of(request)
+    wait_seconds = suspects.turn(address, now=now)
+    if wait_seconds > 0:
+        note_refused(request, Refusal.THROTTLED)
+        raise TooMany(
+            "too many wrong credentials from this address; wait and send a right one",
+            retry_after_seconds=wait_seconds,
+        )
+    speaker = _identify(request, is_guess=False)
+    suspects.note_right(address, now=now)
+    return speaker
 
 
 def identify_node(request: Request) -> Caller | Node:

@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 
 from ffrtmp.domain.suspects import Suspect
 
@@ -16,19 +17,41 @@ class Suspects:
         self._known: OrderedDict[str, Suspect] = OrderedDict()
         self._lock = threading.Lock()
 
-    def wait_seconds(self, address: str, *, now: float) -> float:
-        """How long nothing from there is looked at that may be a guess; 0 where everything is."""
+    def is_guesser(self, address: str) -> bool:
+        """Whether there were so many wrong ones that it had to wait before."""
         with self._lock:
             known = self._known.get(address)
-        return 0.0 if known is None else known.wait_seconds(now)
+        return known is not None and known.waits > 0
+
+    def turn(self, address: str, *, now: float) -> float:
+        """How long a guesser waits for the next credential to be looked at; 0 takes that turn.
+
+        Whoever asks at the same time waits: the turn counts as wrong until ``note_right``.
+        """
+        with self._lock:
+            known = self._known.get(address)
+            wait_seconds = 0.0 if known is None else known.wait_seconds(now)
+            if wait_seconds == 0.0:
+                self._add_wrong(address, now)
+            return wait_seconds
 
     def note_wrong(self, address: str, *, now: float) -> None:
         """A credential from there was looked at and was wrong."""
         with self._lock:
-            known = self._known.pop(address, None) or Suspect(since=now, last=now)
-            self._known[address] = known.after_wrong(now)
-            if len(self._known) > self._max_suspects:
-                self._known.popitem(last=False)
+            self._add_wrong(address, now)
+
+    def note_right(self, address: str, *, now: float) -> None:
+        """The turn was one of a right credential: the next need not wait."""
+        with self._lock:
+            known = self._known.get(address)
+            if known is not None:
+                self._known[address] = replace(known, until=now)
+
+    def _add_wrong(self, address: str, now: float) -> None:
+        known = self._known.pop(address, None) or Suspect(since=now, last=now)
+        self._known[address] = known.after_wrong(now)
+        if len(self._known) > self._max_suspects:
+            self._known.popitem(last=False)
 
     def __len__(self) -> int:
         return len(self._known)

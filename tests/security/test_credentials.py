@@ -32,7 +32,9 @@ Come = Callable[..., Visitor]
 @pytest.fixture(scope="module")
 def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Master]:
     folder = tmp_path_factory.mktemp("guarded")
-    running = Master(folder, metrics_port=free_port(), trusted_proxies=[f"{PROXY}/32"])
+    # Nobody here sends heartbeats, however long all this takes.
+    settings = {"trusted_proxies": [f"{PROXY}/32"], "node_timeout": 600}
+    running = Master(folder, metrics_port=free_port(), **settings)
     try:
         yield running
     finally:
@@ -147,28 +149,27 @@ def test_guesser_waits_and_hears_nothing_while_neighbours_and_others_go_on(
 
     statuses = [answer.status_code for answer in answers]
     assert statuses[: FREE_PER_MINUTE + 1] == [401] * (FREE_PER_MINUTE + 1)
-    assert statuses.count(429) > 250
-    refused = answers[-1]
-    assert int(refused.headers["Retry-After"]) >= 1
-    # The right key, as long as it may have been guessed, is answered as any other.
-    right = visitor.ask("/jobs", KEY)
-    if right.status_code == 429:
-        assert right.json() == refused.json()
+    assert statuses.count(429) > 270
+    assert all(int(one.headers["Retry-After"]) >= 1 for one in answers if one.status_code == 429)
     # What nobody guesses opens as before, from the very address.
     assert visitor.ask("/jobs", reader).status_code == 200
     claim = {"node_id": node["id"], "epoch": node["epoch"], "claim_id": "c" * 16}
     assert visitor.post("/claims", node["node_token"], claim).status_code == 204
     assert come().ask("/jobs", KEY).status_code == 200
-    assert failures(master, "unknown") - known < 300 - 250
-    assert failures(master, "throttled") > 250
+    assert failures(master, "unknown") - known < 30
+    assert failures(master, "throttled") > 270
 
 
-def test_right_key_is_looked_at_again_after_the_wait(visitor: Visitor) -> None:
-    for _ in range(FREE_PER_MINUTE + 2):
-        visitor.ask("/jobs", "a guess")
+def test_right_key_is_answered_as_a_wrong_one_until_the_wait_is_over(visitor: Visitor) -> None:
+    def waits_long() -> bool:
+        return int(visitor.ask("/jobs", "a guess").headers.get("Retry-After", 0)) > 2
 
-    assert visitor.ask("/jobs", KEY).status_code == 429
-    wait_until(lambda: visitor.ask("/jobs", KEY).status_code == 200, seconds=10)
+    wait_until(waits_long)
+    right = visitor.ask("/jobs", KEY)
+
+    assert right.status_code == 429
+    assert right.json() == visitor.ask("/jobs", "a guess").json()
+    wait_until(lambda: visitor.ask("/jobs", KEY).status_code == 200)
 
 
 def test_guesser_cannot_say_that_it_is_somebody_else(visitor: Visitor) -> None:

@@ -54,27 +54,50 @@ def test_what_was_long_ago_is_forgotten() -> None:
     assert suspect.after_wrong(10_000.0).waits == 0
 
 
-def test_addresses_wait_for_themselves() -> None:
-    suspects = Suspects()
-    for _ in range(20):
-        suspects.note_wrong("a", now=0.0)
+def guessing(*addresses: str, max_suspects: int = 100) -> Suspects:
+    """A table in which these have just had to wait for the first time."""
+    suspects = Suspects(max_suspects=max_suspects)
+    for address in addresses:
+        for _ in range(FREE_PER_MINUTE + 1):
+            suspects.note_wrong(address, now=0.0)
+    return suspects
 
-    assert suspects.wait_seconds("a", now=0.0) > 0.0
-    assert suspects.wait_seconds("b", now=0.0) == 0.0
+
+def test_addresses_wait_for_themselves() -> None:
+    suspects = guessing("a")
+
+    assert suspects.is_guesser("a")
+    assert not suspects.is_guesser("b")
+    assert suspects.turn("a", now=0.5) == 0.5
+    assert suspects.turn("b", now=0.5) == 0.0
+
+
+def test_of_many_guesses_at_once_one_is_looked_at() -> None:
+    suspects = guessing("a")
+
+    waits = [suspects.turn("a", now=1.0) for _ in range(40)]
+    assert waits == [0.0, *[2.0] * 39]
+
+
+def test_turn_of_a_right_one_is_followed_by_the_next_at_once_and_forgives_nothing() -> None:
+    suspects = guessing("a")
+    assert suspects.turn("a", now=1.0) == 0.0
+    suspects.note_right("a", now=1.0)
+
+    assert suspects.turn("a", now=1.0) == 0.0
+    assert suspects.turn("a", now=1.0) == 4.0
 
 
 def test_table_stays_small_and_keeps_who_was_heard_last() -> None:
-    suspects = Suspects(max_suspects=3)
-    for _ in range(20):
-        suspects.note_wrong("a", now=0.0)
+    suspects = guessing("a", max_suspects=3)
     for number in range(2):
         suspects.note_wrong(f"other-{number}", now=1.0)
-    assert suspects.wait_seconds("a", now=0.5) > 0.0
+    assert suspects.is_guesser("a")
     for number in range(100):
         suspects.note_wrong(f"more-{number}", now=1.0)
 
     assert len(suspects) == 3
-    assert suspects.wait_seconds("a", now=0.5) == 0.0
+    assert not suspects.is_guesser("a")
 
 
 def test_nobodys_word_for_an_address_counts_unless_a_proxy_is_named() -> None:
