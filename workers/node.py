@@ -52,7 +52,7 @@ class NodeFacts:
 def measure(settings: WorkerSettings, ffmpeg: Path) -> NodeFacts:
     """Look at this host; FfmpegMissing where ffmpeg does not run, AgentError without its box."""
     cores = host.usable_cores()
-    box = box_of(settings, ffmpeg)
+    box = box_of(settings, ffmpeg, cache_folder=state_folder(settings))
     found = found_devices(
         ffmpeg,
         gpus=find_gpus() if settings.gpu_slots else (),
@@ -75,14 +75,14 @@ def measure(settings: WorkerSettings, ffmpeg: Path) -> NodeFacts:
     )
 
 
-def box_of(settings: WorkerSettings, ffmpeg: Path) -> Box:
+def box_of(settings: WorkerSettings, ffmpeg: Path, *, cache_folder: Path | None = None) -> Box:
     """The box of this node; AgentError where the one that is asked for cannot be had."""
     box = find_box(
         ffmpeg,
         wanted=settings.sandbox,
         user=settings.media_user,
         has_gpus=settings.gpu_slots > 0,
-        cache_folder=state_folder(settings),
+        cache_folder=cache_folder,
     )
     log.info("the box around media: %s", "; ".join((box.name, *box.reasons)))
     if box.user is None and os.getuid() == 0:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from resource import RLIMIT_AS, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE
+from resource import RLIMIT_AS, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_NPROC
 from typing import Any, Final
 
 from ffrtmp.domain.retry import FailureClass
@@ -49,8 +49,8 @@ def probe(
 ) -> MediaFacts:
     """The facts of an absolute path or an http(s) URL; raises ProbeFailed.
 
-    ``on_start`` is given what ends the probe early, from any thread. Of ``confinement`` only the
-    cgroups hold it, beside its own limits.
+    ``on_start`` is given what ends the probe early, from any thread. Of ``confinement`` the
+    cgroups hold it and the limit of processes, beside its own limits.
 
     ``view`` is what the child sees.
     ``environment`` is the child's beside what every child gets: the way to the gate.
@@ -65,6 +65,7 @@ def probe(
         RLIMIT_FSIZE: 0,
         RLIMIT_NOFILE: 64,
     }
+    limits |= {number: value for number, value in confinement.rlimits if number == RLIMIT_NPROC}
     mode = Look.COUNT if count_frames else Look.BRIEF
     if is_own_playlist:
         mode = Look.OWN_PLAYLIST

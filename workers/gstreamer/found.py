@@ -43,7 +43,12 @@ class Gstreamer:
     @property
     def environment(self) -> Mapping[str, str]:
         """What its processes need beside what every child gets."""
-        return {"GST_REGISTRY": str(self.registry), "HOME": "/"}
+        return {
+            "GST_REGISTRY": str(self.registry),
+            # GLib looks for a home and for settings of a desktop, and complains without
+            "HOME": "/",
+            "GSETTINGS_BACKEND": "memory",
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +98,7 @@ def find_gstreamer(folder: Path, view: View = EVERYTHING) -> Gstreamer | Absent:
 
 def _let_all_read(registry: Path) -> None:
     """It names plugins of the host, and no more."""
-    with suppress(FileNotFoundError):
+    with suppress(OSError):  # as where there is none
         registry.chmod(0o644)
 
 
