@@ -16,4 +16,4 @@ def often(examples: int) -> settings:
     )
 
 
-OFTEN = often(40)
+OFTEN = often(25)

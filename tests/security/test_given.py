@@ -31,11 +31,9 @@ def rewrite(target: Target, job_id: str, **changes: Any) -> None:
     [
         (STREAM, {"rtmp_url": "{folder}/evil"}, "output_refused"),
         (STREAM, {"rtmp_url": "file:{folder}/evil"}, "output_refused"),
-        (STREAM, {"rtmp_url": "-report"}, "output_refused"),
         ({}, {"output": "../evil/evil.mp4"}, "output_refused"),
         ({}, {"output": "{folder}/evil/evil.mp4"}, "output_refused"),
         ({}, {"input": "concat:{folder}/secret.mp4"}, "input_refused"),
-        ({}, {"input": "{folder}/secret.mp4"}, "input_refused"),
         (FOLDER, {"name": "../../../evil"}, "output_refused"),
     ],
 )

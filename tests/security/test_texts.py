@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.agents import KEY, Master
 
-SQL = (
+TEXTS = (
     "'; DROP TABLE jobs; --",
     "' OR '1'='1",
     '" OR ""="',
@@ -19,6 +19,8 @@ SQL = (
     ":name ? $1 %s {0} ${x}",
     "%00",
     "a;b&c|d`e`",
+    "<script>alert(1)",
+    "\x9b31m\u202e\u200b\u2028",
 )
 
 
@@ -28,7 +30,7 @@ def http(lone_master: Master) -> httpx.Client:
     return httpx.Client(base_url=lone_master.url, headers=headers, timeout=30)
 
 
-@pytest.mark.parametrize("text", SQL)
+@pytest.mark.parametrize("text", TEXTS)
 def test_text_of_a_job_or_a_node_is_kept_as_it_is(http: httpx.Client, text: str) -> None:
     with http:
         places = {"input": f"/media/{text}.mp4", "output": f"{text}.mp4"}
@@ -43,7 +45,7 @@ def test_text_of_a_job_or_a_node_is_kept_as_it_is(http: httpx.Client, text: str)
         http.delete(f"/nodes/{node['id']}")
 
 
-@pytest.mark.parametrize("text", SQL)
+@pytest.mark.parametrize("text", TEXTS)
 def test_text_that_filters_finds_what_has_it_and_nothing_else(
     http: httpx.Client, text: str
 ) -> None:
