@@ -4,7 +4,8 @@ Names are part of the farm's interface; labels never carry ids or paths.
 """
 
 import errno
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from ffrtmp.domain.access import Refusal
+from ffrtmp.domain.attempt import Order
 from ffrtmp.domain.errors import FarmError
 from ffrtmp.domain.job import JobStatus
 from ffrtmp.domain.node import NodeStatus
@@ -44,6 +46,8 @@ class MasterMetrics:
     """Requests and connections beyond a limit, by ``reason``, one of REFUSALS."""
     auth_failures: Counter
     """Requests that were not let in, by ``reason``, a domain.access.Refusal."""
+    orders: Counter
+    """Attempts that heartbeats listed, by ``order``; ``gone`` are none of their node's."""
 
 
 def master_metrics(read_snapshot: Callable[[], Mapping[str, Any]]) -> MasterMetrics:
@@ -51,34 +55,31 @@ def master_metrics(read_snapshot: Callable[[], Mapping[str, Any]]) -> MasterMetr
     FarmError, as when the database is away, the gauges are absent and the scrape works."""
     registry = CollectorRegistry()
     registry.register(_Counted(read_snapshot))
-    # prometheus_client adds ``_total`` to a counter's name.
-    attempts = Counter(
-        "ffrtmp_master_schedule_attempts",
-        "Claims of nodes, by what they got",
-        ["result"],
-        registry=registry,
-    )
-    for result in SCHEDULE_RESULTS:
-        attempts.labels(result=result)
-    refused = Counter(
-        "ffrtmp_master_refused",
-        "Requests and connections beyond a limit",
-        ["reason"],
-        registry=registry,
-    )
-    for reason in REFUSALS:
-        refused.labels(reason=reason)
-    failures = Counter(
-        "ffrtmp_master_auth_failures",
-        "Requests without a credential that opens what they ask for",
-        ["reason"],
-        registry=registry,
-    )
-    for failure in Refusal:
-        failures.labels(reason=failure)
+    count = functools.partial(_counter, registry)
     return MasterMetrics(
-        registry=registry, schedule_attempts=attempts, refused=refused, auth_failures=failures
+        registry=registry,
+        schedule_attempts=count(
+            "schedule_attempts", "Claims of nodes, by what they got", "result", SCHEDULE_RESULTS
+        ),
+        refused=count("refused", "Requests and connections beyond a limit", "reason", REFUSALS),
+        auth_failures=count(
+            "auth_failures",
+            "Requests without a credential that opens what they ask for",
+            "reason",
+            Refusal,
+        ),
+        orders=count("orders", "Attempts in heartbeats, by what was ordered", "order", Order),
     )
+
+
+def _counter(
+    registry: CollectorRegistry, noun: str, what: str, label: str, values: Iterable[str]
+) -> Counter:
+    # prometheus_client adds ``_total`` to a counter's name.
+    counter = Counter(f"ffrtmp_master_{noun}", what, [label], registry=registry)
+    for value in values:
+        counter.labels(**{label: value})
+    return counter
 
 
 def serve_metrics(port: int, registry: CollectorRegistry, host: str = "127.0.0.1") -> int:

@@ -20,7 +20,7 @@ from ffrtmp.api.auth import (
 )
 from ffrtmp.api.bodies import KIB, takes
 from ffrtmp.api.body import UnusableBody
-from ffrtmp.api.state import FarmDep, NodeReference, SettingsDep
+from ffrtmp.api.state import FarmDep, MetricsDep, NodeReference, SettingsDep
 from ffrtmp.domain.access import Deed, hash_of
 from ffrtmp.domain.attempt import AttemptProgress
 from ffrtmp.domain.compatibility import why_refused
@@ -113,7 +113,12 @@ def register(
 @spoken.post("/nodes/{node_id}/heartbeat")
 @takes(body_bytes=1024 * KIB)
 def heartbeat(
-    node_id: str, body: Heartbeat, farm: FarmDep, settings: SettingsDep, node: SpeakingNode
+    node_id: str,
+    body: Heartbeat,
+    farm: FarmDep,
+    settings: SettingsDep,
+    metrics: MetricsDep,
+    node: SpeakingNode,
 ) -> HeartbeatAnswer:
     """Renew the leases of the listed attempts; the answer says what becomes of each."""
     speaks_for(node, node_id)
@@ -143,6 +148,8 @@ def heartbeat(
             slots_lost=body.slots_lost,
         )
     )
+    for _, order in answer.orders:
+        metrics.orders.labels(order=order).inc()
     orders = [
         AttemptOrder(job_id=one.job_id, attempt=one.number, order=order)
         for one, order in answer.orders

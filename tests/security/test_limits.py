@@ -167,12 +167,15 @@ def test_heartbeat_of_a_hundred_thousand_attempts_is_refused_and_changes_nothing
         body = NODE_BODY | {"attempts": attempts}
         return speaks.post(f"/nodes/{node_id}/heartbeat", json=body)
 
+    gone = 'ffrtmp_master_orders_total{order="gone"}'
+    before = master.samples()[gone]
     with speaks:
         refused = [beat(*[{}] * 100_000).status_code, beat(*[one] * 100_000).status_code]
         after = beat(one)
 
     assert refused == [422, 413]
     assert after.json()["attempts"] == [one | {"order": "gone"}]
+    assert master.samples()[gone] == before + 1
 
 
 def test_few_bytes_that_are_many_values_are_refused(master: LimitedMaster) -> None:
