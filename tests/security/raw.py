@@ -1,6 +1,7 @@
 """Connections by hand, for what no HTTP client would send."""
 
 import contextlib
+import resource
 import socket
 from collections.abc import Iterator, Sequence
 
@@ -8,6 +9,7 @@ from tests.integration.agents import KEY
 
 AUTHORIZED = f"Host: farm\r\nAuthorization: Bearer {KEY}\r\nContent-Type: application/json\r\n"
 TAKES_LITTLE_BYTES = 4096
+SPARE_FILES = 512
 
 
 def connected(port: int, *, seconds: float = 20.0, reads_little: bool = False) -> socket.socket:
@@ -23,10 +25,19 @@ def connected(port: int, *, seconds: float = 20.0, reads_little: bool = False) -
 @contextlib.contextmanager
 def many(port: int, count: int, *, reads_little: bool = False) -> Iterator[Sequence[socket.socket]]:
     """Connections that are closed at the end of the block."""
+    allow_files(count + SPARE_FILES)
     with contextlib.ExitStack() as opened:
         yield [
             opened.enter_context(connected(port, reads_little=reads_little)) for _ in range(count)
         ]
+
+
+def allow_files(count: int) -> None:
+    """Let this process have so many files open, where it has to and may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        most = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def asked(method: str, path: str, headers: str = AUTHORIZED) -> bytes:
