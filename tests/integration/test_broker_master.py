@@ -51,7 +51,7 @@ def refusal(settled: MasterSettings) -> subprocess.CompletedProcess[str]:
         env=child_environment(settled),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 
