@@ -17,6 +17,7 @@ import httpx
 
 from ffrtmp.client import Connection, MasterClient
 from ffrtmp.config import WorkerSettings
+from ffrtmp.config.broker import is_usable
 from ffrtmp.config.exposed import exposed_broker
 from ffrtmp.schemas import HeartbeatAnswer
 from workers import node, recovery
@@ -191,7 +192,9 @@ class Agent:
             watch = ClientCertificates(self._settings.tls, self._metrics.registry)
             loops.append(("certificates", watch.run))
         broker_url = self._settings.broker or session.broker_url
-        if broker_url is not None:
+        if broker_url is not None and not is_usable(broker_url):
+            log.error("the master names no usable broker; asking for work every poll_interval")
+        elif broker_url is not None:
             self._hints = self._build_hints(self._settings.secured(broker_url), session)
             self._closers.append(self._hints.close)
             loops += self._hints.loops

@@ -7,12 +7,13 @@ that every connection of a process is made in the same way.
 from typing import Self
 from urllib.parse import urlencode, urlsplit
 
-from pydantic import model_validator
+from pydantic import TypeAdapter, ValidationError, model_validator
 
 from ffrtmp.config.base import Settings
 from ffrtmp.config.values import Broker, ReadableFile
 
 SECURE = "rediss"
+BROKER: TypeAdapter[str] = TypeAdapter(Broker)
 
 
 class BrokerSettings(Settings):
@@ -49,6 +50,15 @@ class BrokerSettings(Settings):
     def broker_url(self) -> str | None:
         """The settled URL of ``broker``."""
         return None if self.broker is None else self.secured(self.broker)
+
+
+def is_usable(url: str) -> bool:
+    """Whether a URL from elsewhere is such as the settings would take."""
+    try:
+        BROKER.validate_python(url)
+    except ValidationError:
+        return False
+    return True
 
 
 def is_secure(url: str) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from ffrtmp.config import MASTER_ENVIRONMENT, ConfigError, MasterSettings, WorkerSettings, load
+from ffrtmp.config.broker import is_usable
 from ffrtmp.config.exposed import exposed
 
 PASSWORD = "hunter2"
@@ -53,6 +54,7 @@ def test_what_others_could_read_is_said_without_its_password(
     ],
 )
 def test_url_that_could_switch_checks_off_is_none_and_is_not_repeated(url: str) -> None:
+    assert not is_usable(url)
     with pytest.raises(ConfigError) as refused:
         settled({"MASTER_BROKER": url})
 
