@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 SCHEMATHESIS = str(Path(sys.executable).parent / "schemathesis")
-RUN_SECONDS = 1200
+RUN_SECONDS = 3600
 CONFIGURATION = """
 seed = 1
 [auth.openapi.apiKey]
