@@ -1,16 +1,9 @@
 """The typed HTTP client of the master: what agents and the command line speak through.
 
-ClientError
-├── MasterUnreachable   no answer
-│   ├── AnswerLost      cut or timed out after the request was sent: it may have been carried out
-│   └── MasterNotTrusted  TLS: its certificate is not accepted here, or ours not there
-├── MasterUnavailable   408, 502, 503, 504, 507: it answered that it cannot now
-│   └── MasterBusy      429: too much was asked of it; says how long to wait
-└── MasterRefused       any other 4xx or 5xx, with the master's own code, message and field
+Its errors are those of ``ffrtmp.refusals``.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -18,14 +11,23 @@ import httpx
 from opentelemetry import propagate
 from pydantic import BaseModel, ValidationError
 
-from ffrtmp.connection import Connection as Connection
+from ffrtmp.connection import Connection
+from ffrtmp.refusals import (
+    AnswerLost,
+    ClientError,
+    MasterBusy,
+    MasterNotTrusted,
+    MasterRefused,
+    MasterUnavailable,
+    MasterUnreachable,
+    refusal_of,
+)
 from ffrtmp.schemas import (
     AttemptList,
     ClaimAnswer,
     ClaimRequest,
     CommitAnswer,
     CommitRequest,
-    ErrorAnswer,
     EventList,
     FarmEventList,
     Heartbeat,
@@ -46,9 +48,20 @@ from ffrtmp.schemas import (
 )
 from ffrtmp.tls.trust import refusal
 
+__all__ = [
+    "AnswerLost",
+    "ClientError",
+    "Connection",
+    "MasterBusy",
+    "MasterClient",
+    "MasterNotTrusted",
+    "MasterRefused",
+    "MasterUnavailable",
+    "MasterUnreachable",
+]
+
 A = TypeVar("A", bound=BaseModel)
 DEFAULT_TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-CANNOT_NOW = (408, 502, 503, 504, 507)
 NEVER_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -56,46 +69,6 @@ NEVER_SENT = (
     httpx.UnsupportedProtocol,
 )
 CUT = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
-
-
-class ClientError(Exception):
-    """The master did not do what was asked."""
-
-
-class MasterUnreachable(ClientError):  # noqa: N818
-    """No answer came."""
-
-
-class AnswerLost(MasterUnreachable):
-    """The request was sent and no answer came: it may or may not have been carried out."""
-
-
-class MasterNotTrusted(MasterUnreachable):
-    """Certificates are in the way; the text says which and what to do. Nothing was carried out."""
-
-
-@dataclass
-class MasterRefused(ClientError):  # noqa: N818
-    """The master answered with an error."""
-
-    status: int
-    code: str
-    message: str
-    field: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.message}" if self.field else self.message
-
-
-class MasterUnavailable(MasterRefused):
-    """The master answered that it cannot now; ask again."""
-
-
-@dataclass
-class MasterBusy(MasterUnavailable):
-    """The master answered that this is too much for now; ask again in ``wait_seconds``."""
-
-    wait_seconds: float = 1.0
 
 
 class MasterClient:
@@ -191,7 +164,7 @@ class MasterClient:
             with request as response:
                 if response.status_code >= httpx.codes.BAD_REQUEST:
                     response.read()
-                    raise _refusal(response)
+                    raise refusal_of(response)
                 yield from _log_pieces(response.iter_lines())
         except httpx.HTTPError as error:
             raise self._no_answer(error, MasterUnreachable) from error
@@ -342,7 +315,7 @@ class MasterClient:
             kind = MasterUnreachable if isinstance(error, NEVER_SENT) else AnswerLost
             raise self._no_answer(error, kind) from error
         if response.status_code >= httpx.codes.BAD_REQUEST:
-            raise _refusal(response)
+            raise refusal_of(response)
         return response
 
     def _no_answer(
@@ -366,19 +339,6 @@ def _parsed(answer: type[A], response: httpx.Response) -> A:
         return answer.model_validate_json(response.content)
     except ValidationError as error:
         raise MasterUnreachable(f"{response.url} does not answer as an ffrtmp master") from error
-
-
-def _refusal(response: httpx.Response) -> MasterRefused:
-    status = response.status_code
-    try:
-        error = ErrorAnswer.model_validate_json(response.content).error
-        said = (status, error.code, error.message, error.field)
-    except ValidationError:
-        said = (status, "http", f"HTTP {status}", None)
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        wait = response.headers.get("Retry-After", "")
-        return MasterBusy(*said, wait_seconds=float(wait) if wait.isdecimal() else 1.0)
-    return MasterUnavailable(*said) if status in CANNOT_NOW else MasterRefused(*said)
 
 
 def _segment(text: str) -> str:
