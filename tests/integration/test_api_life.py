@@ -30,7 +30,7 @@ JOB_FIELDS = {
 NODE_FIELDS = {
     *("id", "name", "address", "type", "status", "slots", "slots_busy", "queues", "capabilities"),
     *("hardware", "load", "last_heartbeat", "registered_at", "running", "version", "drain_reason"),
-    *("clock_skew_seconds", "slots_lost", "epoch", "devices", "reserve_live"),
+    *("clock_skew_seconds", "slots_lost", "epoch", "devices", "reserve_live", "revoked_at"),
 }
 
 
