@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -46,13 +47,19 @@ SECRET = "the-words-of-another-film"
 BASH = "/usr/bin/bash"
 
 
+def has_namespaces() -> bool:
+    """Whether it works here at all, by words that are not the agent's."""
+    bwrap = shutil.which("bwrap")
+    words = ("--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc", "true")
+    return bwrap is not None and subprocess.run([bwrap, *words], check=False).returncode == 0
+
+
 def box_of(wanted: Sandbox) -> Box:
     if os.getuid() != 0 and wanted is Sandbox.USER:
         pytest.skip("only root can give up its rights")
-    try:
-        return find_box(FFMPEG, wanted=wanted)
-    except AgentError as error:
-        pytest.skip(str(error))
+    if wanted is Sandbox.BUBBLEWRAP and not has_namespaces():
+        pytest.skip("bubblewrap is not installed, or may make no namespaces")
+    return find_box(FFMPEG, wanted=wanted)
 
 
 @pytest.fixture(scope="module")
