@@ -27,7 +27,7 @@ from workers.box.box import Box
 from workers.box.found import find_box
 from workers.box.programs import identity_of
 from workers.box.user import media_user
-from workers.box.view import Places, View
+from workers.box.view import EVERYTHING, Places, View
 from workers.clock import boot_seconds
 from workers.digests import OddFolder
 from workers.errors import AgentError
@@ -124,6 +124,12 @@ def test_media_process_has_no_rights_and_cannot_get_any(box: Box) -> None:
         assert status["Gid"].split() == [str(box.user.gid)] * 4
         assert int(status["CapBnd"], 16) == 0
         assert "0" not in groups.split()
+
+
+def test_process_without_any_box_gets_no_new_privileges_either() -> None:
+    _, said = ran(EVERYTHING, "cat /proc/self/status")
+
+    assert status_of(said)["NoNewPrivs"] == "1"
 
 
 def test_prober_gives_up_the_same_before_it_opens_anything(box: Box) -> None:
