@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from ffrtmp.schemas import HeldAttempt
 from workers.delivery import Delivery, Parcel
-from workers.ffmpeg.process import kill_leftover
+from workers.ffmpeg.started import kill_leftover
 from workers.files import discard
 from workers.ledger import Held, Ledger, Progress, StopReason
 from workers.spool import Journal, Spool

@@ -25,7 +25,7 @@ from workers.digests import hash_durably
 from workers.encoder import Encoder
 from workers.errors import AttemptFailed, AttemptStopped
 from workers.ffmpeg.log import BoundedLog
-from workers.ffmpeg.process import ProcessIdentity
+from workers.ffmpeg.started import ProcessIdentity
 from workers.files import discard, inode_of
 from workers.given import check_given
 from workers.inspection import bits_per_second

@@ -15,7 +15,8 @@ from workers.ffmpeg.facts import MediaFacts
 from workers.ffmpeg.failures import Failure, classify
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.probe import ProbeFailed, probe
-from workers.ffmpeg.process import FfmpegProcess, ProcessEnd, ProcessIdentity
+from workers.ffmpeg.process import FfmpegProcess, ProcessEnd
+from workers.ffmpeg.started import ProcessIdentity
 from workers.ffmpeg.target import Target
 from workers.ledger import Held, Progress
 from workers.limits.attempt import UNLIMITED, Enforced

@@ -18,8 +18,8 @@ from workers.ffmpeg.command import transcode
 from workers.ffmpeg.log import BoundedLog
 from workers.ffmpeg.plan import Plan
 from workers.ffmpeg.probe import probe
-from workers.ffmpeg.process import ProcessIdentity, start_identity
 from workers.ffmpeg.quality import measure
+from workers.ffmpeg.started import ProcessIdentity, start_identity
 from workers.inspection import Made
 from workers.ledger import Held, StopReason
 from workers.quality import Meter, Scores

@@ -2,108 +2,36 @@
 
 import os
 import re
-import shutil
-import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from ffrtmp.config.values import Sandbox
 from ffrtmp.domain.retry import FailureClass
-from ffrtmp.domain.spec import NO_LIMITS
 from ffrtmp.schemas import ClaimAnswer, ResultRequest
 from tests.media.specs import FFMPEG, make_clip
+from tests.security import boxes
+from tests.security.boxes import SECRET, box_of, ran
 from tests.unit import agent_parts
 from tests.unit.agent_parts import Node
 from tests.unit.test_agent_files import claim_of
-from tests.waiting import wait_until
 from workers.box.box import Box
-from workers.box.found import find_box
 from workers.box.programs import identity_of
 from workers.box.user import media_user
-from workers.box.view import EVERYTHING, Places, View
-from workers.clock import boot_seconds
+from workers.box.view import EVERYTHING, Places
 from workers.digests import OddFolder
 from workers.errors import AgentError
-from workers.ffmpeg.child import MINIMAL_ENVIRONMENT, UNCONFINED, Confinement
-from workers.ffmpeg.leash import EXIT_EXPIRED
-from workers.ffmpeg.log import BoundedLog
-from workers.ffmpeg.process import FfmpegProcess, ProcessEnd
+from workers.ffmpeg.child import MINIMAL_ENVIRONMENT
 from workers.files import open_plain
 from workers.ledger import Held
-from workers.limits.attempt import Limiter
-from workers.limits.hierarchy import Controller
-from workers.limits.means import find_means
 
 ROOTS = {"bin", "box", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "usr"}
+closed, box, places = boxes.closed, boxes.box, boxes.places
 node = agent_parts.node
-SECRET = "the-words-of-another-film"
-BASH = "/usr/bin/bash"
-
-
-def has_namespaces() -> bool:
-    """Whether it works here at all, by words that are not the agent's."""
-    bwrap = shutil.which("bwrap")
-    words = ("--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc", "true")
-    return bwrap is not None and subprocess.run([bwrap, *words], check=False).returncode == 0
-
-
-def box_of(wanted: Sandbox) -> Box:
-    if os.getuid() != 0 and wanted is Sandbox.USER:
-        pytest.skip("only root can give up its rights")
-    if wanted is Sandbox.BUBBLEWRAP and not has_namespaces():
-        pytest.skip("bubblewrap is not installed, or may make no namespaces")
-    return find_box(FFMPEG, wanted=wanted)
-
-
-@pytest.fixture(scope="module")
-def closed() -> Box:
-    """By bubblewrap."""
-    return box_of(Sandbox.BUBBLEWRAP)
-
-
-@pytest.fixture(scope="module", params=[Sandbox.BUBBLEWRAP, Sandbox.USER])
-def box(request: pytest.FixtureRequest) -> Box:
-    return box_of(request.param)
-
-
-@pytest.fixture
-def places(tmp_path: Path) -> Places:
-    """Of an attempt whose folders nobody but root may enter, as everywhere below a home of root."""
-    tmp_path.chmod(0o700)
-    (tmp_path / "media").mkdir()
-    (tmp_path / "media" / "film.mkv").write_text("film")
-    (tmp_path / "media" / "other.mkv").write_text(SECRET)
-    (tmp_path / "input").mkdir(mode=0o700)
-    source = tmp_path / "input" / "film.mkv"
-    source.symlink_to(tmp_path / "media" / "film.mkv")
-    (tmp_path / "out").mkdir()
-    output = tmp_path / "out" / ".film.mp4.part"
-    output.touch()
-    scratch = tmp_path / "scratch"
-    scratch.mkdir(mode=0o700)
-    return Places(source=source, output=output, scratch=scratch)
-
-
-def ran(
-    view: View,
-    script: str,
-    *arguments: object,
-    confinement: Confinement = UNCONFINED,
-    timeout_seconds: float = 20,
-) -> tuple[ProcessEnd, str]:
-    """How a script in ffmpeg's place ended, and what it wrote."""
-    argv = (BASH, "-c", f"exec 1>&2; {script}", "it", *map(str, arguments))
-    process = FfmpegProcess(argv, timeout_seconds=timeout_seconds)
-    process.confine(confinement, view)
-    log = BoundedLog()
-    return process.run(lambda _: None, log), log.text()
 
 
 def status_of(text: str) -> dict[str, str]:
@@ -269,122 +197,6 @@ def test_made_folder_is_the_agents_again_to_its_last_file(box: Box, tmp_path: Pa
     assert [path.stat().st_uid for path in made] == [os.getuid()] * 3
     if box.user is not None:
         assert [oct(path.stat().st_mode & 0o7777) for path in made] == ["0o755", "0o755", "0o644"]
-
-
-@pytest.mark.parametrize(
-    ("script", "signal_", "exit_code"),
-    [
-        ("exit 7", None, 7),
-        ("exit 145", None, 145),
-        ("kill -KILL $$", signal.SIGKILL, None),
-        ("kill -SEGV $$", signal.SIGSEGV, None),
-    ],
-)
-def test_end_of_a_process_is_told_as_it_was(
-    box: Box, script: str, signal_: signal.Signals | None, exit_code: int | None
-) -> None:
-    with box.empty() as view:
-        end, _ = ran(view, script)
-
-    assert (end.signal, end.exit_code) == (signal_, exit_code)
-
-
-def test_ffmpeg_that_is_told_to_end_finishes_its_file(box: Box) -> None:
-    endless = ("-re", "-f", "lavfi", "-i", "testsrc2=size=64x64", "-f", "null", "-")
-    with box.empty() as view:
-        argv = (str(FFMPEG), "-nostdin", "-progress", "pipe:1", "-loglevel", "info", *endless)
-        process = FfmpegProcess(argv, timeout_seconds=20)
-        process.confine(UNCONFINED, view)
-        log = BoundedLog()
-        end = process.run(lambda _: process.stop(10), log)
-
-    assert (end.exit_code, end.stopped) == (255, True)
-    assert "Exiting normally, received signal 15" in log.text()
-
-
-def test_suspended_process_stands_still_and_goes_on(closed: Box, places: Places) -> None:
-    assert places.scratch is not None
-    count = places.scratch / "count"
-    with closed.around(places, has_network=False) as view:
-        process = FfmpegProcess(
-            (BASH, "-c", 'for n in {1..200}; do echo x >> "$1"; sleep 0.02; done', "it", str(count))
-        )
-        process.confine(UNCONFINED, view)
-        process.start()
-        thread = threading.Thread(target=process.run, args=(lambda _: None, BoundedLog()))
-        try:
-            wait_until(lambda: count.exists() and count.stat().st_size > 4)
-            process.suspend()
-            tree = [psutil.Process(process.identity.pid)] if process.identity else []
-            tree += tree[0].children(recursive=True)
-            wait_until(lambda: all(one.status() == psutil.STATUS_STOPPED for one in tree))
-            stood = count.stat().st_size
-            process.resume()
-            wait_until(lambda: count.stat().st_size > stood)
-        finally:
-            thread.start()
-            process.stop(0)
-            thread.join()
-
-
-def sleepers(process: psutil.Process) -> list[psutil.Process]:
-    return [one for one in process.children(recursive=True) if one.name() == "sleep"]
-
-
-def test_whoever_minds_the_box_takes_all_with_it_that_runs_there(closed: Box) -> None:
-    with closed.empty() as view:
-        process = FfmpegProcess((BASH, "-c", "setsid sleep 600 & sleep 600"))
-        process.confine(UNCONFINED, view)
-        started = process.start()
-        assert started is not None
-        minder = psutil.Process(started.pid)
-        inside = wait_until(lambda: sleepers(minder) if len(sleepers(minder)) == 2 else None)
-        minder.kill()
-        wait_until(lambda: not any(one.is_running() for one in inside))
-        process.close()
-
-
-def test_stream_in_the_box_ends_when_its_lease_does(box: Box) -> None:
-    with box.empty() as view:
-        process = FfmpegProcess(
-            (BASH, "-c", "sleep 600"), leash_until=boot_seconds() + 0.5, timeout_seconds=20
-        )
-        process.confine(UNCONFINED, view)
-        end = process.run(lambda _: None, BoundedLog())
-
-    assert end.exit_code == EXIT_EXPIRED
-
-
-def test_fork_bomb_stays_below_its_limit_and_is_gone_at_the_end(
-    closed: Box, tmp_path: Path
-) -> None:
-    means = find_means(f"ffrtmp-bomb-{os.getpid()}")
-    limiter = Limiter(means, cores=[0], uid=closed.uid)
-    bomb = "b() { b | b & }; b; ulimit -u; sleep 1; echo $(ls -d /proc/[0-9]* | wc -l) live"
-    with (
-        closed.around(Places(scratch=tmp_path), has_network=False) as view,
-        limiter.around("job-1", NO_LIMITS, output=None, scratch=tmp_path) as limits,
-    ):
-        before = set(psutil.pids())
-        ran(view, bomb, confinement=limits.confinement, timeout_seconds=2)
-        if Controller.PIDS in means.homes:
-            (group,) = means.homes[Controller.PIDS].groups()
-            peak = group.folder / "pids.events"
-            assert not peak.exists() or int(peak.read_text().split()[1]) > 0
-
-    wait_until(
-        lambda: (
-            not [
-                one
-                for one in psutil.process_iter(["name", "uids"])
-                if one.pid not in before
-                and closed.uid is not None
-                and one.info["uids"]
-                and one.info["uids"].real == closed.uid
-                and one.info["name"] == "bash"
-            ]
-        )
-    )
 
 
 def test_whole_job_with_statistics_and_scores_is_done_in_the_box(

@@ -13,14 +13,9 @@ import psutil
 import pytest
 
 from workers.ffmpeg.log import BoundedLog
-from workers.ffmpeg.process import (
-    FfmpegProcess,
-    ProcessEnd,
-    ProcessIdentity,
-    kill_leftover,
-    start_identity,
-)
+from workers.ffmpeg.process import FfmpegProcess, ProcessEnd
 from workers.ffmpeg.progress import Progress
+from workers.ffmpeg.started import ProcessIdentity, kill_leftover, start_identity
 
 
 def shell(script: str, *, timeout_seconds: float | None = None) -> FfmpegProcess:

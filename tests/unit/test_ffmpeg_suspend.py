@@ -14,8 +14,9 @@ import pytest
 from tests.media.specs import FFMPEG
 from tests.waiting import wait_until
 from workers.ffmpeg.log import BoundedLog
-from workers.ffmpeg.process import FfmpegProcess, ProcessEnd, start_identity
+from workers.ffmpeg.process import FfmpegProcess, ProcessEnd
 from workers.ffmpeg.progress import Progress
+from workers.ffmpeg.started import start_identity
 
 TEST_FRAMES = 500
 # in the background: a shell is not stopped while its program in the foreground starts

@@ -7,7 +7,8 @@ import pytest
 
 from workers.errors import AttemptStopped
 from workers.ffmpeg.log import BoundedLog
-from workers.ffmpeg.process import FfmpegProcess, ProcessIdentity
+from workers.ffmpeg.process import FfmpegProcess
+from workers.ffmpeg.started import ProcessIdentity
 from workers.ledger import Held, StopReason
 from workers.reading import Reading
 from workers.running import Encode, Running
