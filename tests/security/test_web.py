@@ -5,10 +5,10 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from tests.integration.agents import KEY, Master
+from tests.security.visitors import own_address, visitors
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -21,8 +21,11 @@ ELSEWHERE = "evil.example"
 
 
 def ask(master: Master, method: str, path: str, **headers: str) -> http.client.HTTPResponse:
-    """The path exactly as it is given, which clients would tidy up."""
-    connection = http.client.HTTPConnection(urlsplit(master.url).netloc, timeout=30)
+    """The path exactly as it is given, which clients would tidy up, from an address of its own:
+    who sends many wrong credentials has to wait."""
+    connection = http.client.HTTPConnection(
+        urlsplit(master.url).netloc, timeout=30, source_address=(own_address(), 0)
+    )
     connection.request(method, path, headers={"Authorization": f"Bearer {KEY}"} | headers)
     answer = connection.getresponse()
     answer.read()
@@ -65,16 +68,18 @@ def test_pages_of_other_origins_get_no_leave(lone_master: Master) -> None:
 
 def test_form_of_another_page_submits_nothing(lone_master: Master) -> None:
     """A page can send these kinds of body without asking first."""
-    before = lone_master.client.jobs().count
-    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
-        said = httpx.post(
-            f"{lone_master.url}/jobs",
-            content=b'{"scenario": "720p"}',
-            headers={"Content-Type": kind, "Authorization": f"Bearer {KEY}"},
-        )
+    with visitors(lone_master.url) as come:
+        visitor = come()
+        before = visitor.ask("/jobs", KEY).json()["count"]
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+            said = visitor.http.post(
+                "/jobs",
+                content=b'{"scenario": "720p"}',
+                headers={"Content-Type": kind, "Authorization": f"Bearer {KEY}"},
+            )
 
-        assert said.status_code == 422
-    assert lone_master.client.jobs().count == before
+            assert said.status_code == 422
+        assert visitor.ask("/jobs", KEY).json()["count"] == before
 
 
 @pytest.mark.parametrize(

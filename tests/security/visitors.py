@@ -14,7 +14,7 @@ class Visitor:
     """Whoever asks from an address that nobody else has used, or from a given one."""
 
     def __init__(self, url: str, *, address: str | None = None) -> None:
-        self.address = address or _own_address()
+        self.address = address or own_address()
         transport = httpx.HTTPTransport(local_address=self.address)
         self.http = httpx.Client(base_url=url, transport=transport, timeout=30)
 
@@ -40,7 +40,8 @@ class Visitor:
         return self.ask(path, credential, method="POST", json=json)
 
 
-def _own_address() -> str:
+def own_address() -> str:
+    """One of this host that nobody has come from."""
     number = next(_numbers)
     return f"127.1.{number >> 8}.{number & 255}"
 
