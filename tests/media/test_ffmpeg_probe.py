@@ -2,7 +2,8 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from ffrtmp.domain.retry import FailureClass
 from tests.media.specs import BUNNY, command, make_clip, run
+from workers.box.view import Command, Everything
 from workers.ffmpeg.failures import classify
 from workers.ffmpeg.probe import ProbeFailed, probe
 
@@ -253,3 +255,26 @@ def test_file_in_which_nothing_can_be_sought_is_described(tmp_path: Path) -> Non
     )
 
     assert (probe(str(late)).video.frames or 0) > 20
+
+
+@dataclass(frozen=True, slots=True)
+class Minded(Everything):
+    """A view in which whoever was started waits for another that does the work, and hangs."""
+
+    def python(
+        self,
+        argv: Sequence[str],  # noqa: ARG002
+        *,
+        environment: Mapping[str, str],
+    ) -> Command:
+        return self.command(("/bin/sh", "-c", "sleep 600 & wait"), environment=environment)
+
+
+def test_whatever_a_probe_started_ends_with_it(tmp_path: Path) -> None:
+    def end_soon(kill: Callable[[], None]) -> None:
+        threading.Timer(0.2, kill).start()
+
+    with pytest.raises(ProbeFailed) as failed:
+        probe(str(tmp_path), timeout_seconds=120, view=Minded(), on_start=end_soon)
+
+    assert failed.value.failure_class is FailureClass.KILLED

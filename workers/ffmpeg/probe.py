@@ -1,11 +1,14 @@
 """What a file or URL holds, found out in a child process: a parser may crash, hang or grow."""
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import partial
 from resource import RLIMIT_AS, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_NPROC
 from typing import Any, Final
 
@@ -83,7 +86,7 @@ def probe(
         start_new_session=True,
         preexec_fn=dying_with_parent(limits, confinement=Confinement(groups=confinement.groups)),
     ) as child:
-        on_start(child.kill)
+        on_start(partial(_end, child))
         try:
             said, complained = child.communicate(timeout=timeout_seconds)
         except subprocess.TimeoutExpired as error:
@@ -91,7 +94,7 @@ def probe(
                 FailureClass.CONNECTION, f"{location}: not read within {timeout_seconds:g} s"
             ) from error
         finally:
-            child.kill()
+            _end(child)
     code = own_end(child.returncode) if command.is_minded else child.returncode
     if code < 0:
         raise _crashed(location, -code)
@@ -104,6 +107,14 @@ def probe(
         message = view.names.outside(answer["failure"]["message"])
         raise ProbeFailed(FailureClass(answer["failure"]["class"]), message)
     return _facts(answer["facts"])
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Kill its whole group, unless it has ended and been read: a box that has only just begun
+    waits for whoever minds it, for ever where that is killed alone."""
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def _crashed(location: str, number: int) -> ProbeFailed:
