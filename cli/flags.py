@@ -21,6 +21,15 @@ def _tuning(*names: str, say: str) -> Any:
     return typer.Option(*names, help=say, show_default=False, rich_help_panel="Tuning")
 
 
+BrokerCa = Annotated[
+    Path | None, typer.Option(help="who may sign the broker's certificate [the system's]")
+]
+BrokerCert = Annotated[
+    Path | None, typer.Option(help="certificate to show to a broker that asks for one")
+]
+BrokerKey = Annotated[Path | None, typer.Option(help="its key")]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MasterTuning:
     """How the master behaves; None leaves it to environment, file and defaults."""
@@ -93,13 +102,9 @@ class MasterFlags:
     broker: Annotated[
         str | None, typer.Option(help="Redis URL; without one an embedded broker starts")
     ] = None
-    broker_ca: Annotated[
-        Path | None, typer.Option(help="who may sign the broker's certificate [the system's]")
-    ] = None
-    broker_cert: Annotated[
-        Path | None, typer.Option(help="certificate to show to a broker that asks for one")
-    ] = None
-    broker_key: Annotated[Path | None, typer.Option(help="its key")] = None
+    broker_ca: BrokerCa = None
+    broker_cert: BrokerCert = None
+    broker_key: BrokerKey = None
     broker_port: Annotated[
         int | None, typer.Option(help="port of the embedded broker [a free one]")
     ] = None
@@ -139,13 +144,9 @@ class AgentFlags:
     broker: Annotated[
         str | None, typer.Option(help="Redis URL; the master names its own by default")
     ] = None
-    broker_ca: Annotated[
-        Path | None, typer.Option(help="who may sign the broker's certificate [the system's]")
-    ] = None
-    broker_cert: Annotated[
-        Path | None, typer.Option(help="certificate to show to a broker that asks for one")
-    ] = None
-    broker_key: Annotated[Path | None, typer.Option(help="its key")] = None
+    broker_ca: BrokerCa = None
+    broker_cert: BrokerCert = None
+    broker_key: BrokerKey = None
     address: Annotated[
         str | None, typer.Option(help="what the node is known by [the host name]")
     ] = None

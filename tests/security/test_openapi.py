@@ -1,6 +1,7 @@
 """What the API does is what /openapi.json says, whatever it is asked."""
 
 import re
+import uuid
 from pathlib import Path
 
 import httpx
@@ -24,16 +25,24 @@ UUID = "0198c0de-0000-7000-8000-000000000001"
 
 
 def fuzzed(master: Master, folder: Path, *arguments: str) -> Fuzzed:
-    """With a node of the run's own, which the run does not remove."""
+    """With a node of the run's own, whose token opens to its end what is a node's."""
     headers = {"Authorization": f"Bearer {KEY}"}
-    token = httpx.post(
+    node = httpx.post(
         f"{master.url}/nodes/register", json={"address": folder.name}, headers=headers
-    ).json()["node_token"]
+    ).json()
+    token = node["node_token"]
     # Wrong credentials are among what is tried: only what nobody guesses goes on beside them.
     key = httpx.post(
         f"{master.url}/keys", json={"name": folder.name, "role": "admin"}, headers=headers
     ).json()["key"]
-    return fuzz(master.url, folder, *arguments, "--exclude-method", "DELETE", key=key, token=token)
+    ended_by = ("--exclude-method", "DELETE", "--exclude-path", "/nodes/{node}/revoke")
+    run = fuzz(master.url, folder, *arguments, *ended_by, key=key, token=token)
+    claim = {"node_id": node["id"], "epoch": node["epoch"], "claim_id": uuid.uuid4().hex}
+    own = {"Authorization": f"Bearer {token}"}
+    last = httpx.post(f"{master.url}/claims", json=claim, headers=own)
+    # It may have been drained or registered again meanwhile, but it is who it was.
+    assert last.status_code in (200, 204, 409), last.text
+    return run
 
 
 def place(path: str) -> str:
@@ -83,4 +92,6 @@ def test_five_thousand_requests_are_answered_as_described(
     assert run.failures == [], run.said
     assert run.requests > 5000
     assert lone_master.popen.poll() is None
-    assert all(run.accepted.get(route, 0) > 0 for route in ("POST /jobs", "POST /claims")), run
+    assert run.accepted["POST /jobs"] > 0
+    assert run.accepted["POST /nodes/register"] > 0
+    assert "POST /nodes/{node}/revoke" not in run.accepted
