@@ -19,6 +19,13 @@ from ffrtmp.domain.errors import FarmError, Unavailable
 from ffrtmp.services.farm import Farm
 from ffrtmp.services.jobs import JobLog, LogMark
 
+EVENT_SCHEMA = {
+    "type": "object",
+    "description": "Of each event: text of the log, or at the end the job's status as JSON.",
+    "properties": {"event": {"const": "end"}, "data": {"type": "string"}},
+    "required": ["data"],
+}
+"""As OpenAPI before 3.2 describes a stream: by one of its events."""
 POLL_SECONDS = 0.5
 LOOKS_PER_SECOND = 40.0
 """Of all jobs together; where more are followed each is looked at less often."""

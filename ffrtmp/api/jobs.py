@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from ffrtmp.api import wire
 from ffrtmp.api.auth import GuardedRoute, JobReader, JobWriter, SeenJob
 from ffrtmp.api.bodies import KIB, takes
-from ffrtmp.api.follow import Following
+from ffrtmp.api.follow import EVENT_SCHEMA, Following
 from ffrtmp.api.state import FarmDep, load_of, tails_of
 from ffrtmp.domain.errors import InvalidRequest
 from ffrtmp.domain.job import Job
@@ -151,7 +151,7 @@ def events(job: SeenJob, farm: FarmDep, _caller: JobReader) -> EventList:
 @router.get(
     "/jobs/{job}/logs",
     response_model=LogAnswer,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"text/event-stream": {"schema": EVENT_SCHEMA}}}},
 )
 def logs(
     request: Request,
